@@ -1,0 +1,82 @@
+"""The settings every service has; each service subclasses with its own environment prefix.
+
+The promise: a process that starts has settings that make sense. A missing or impossible value stops it at once,
+naming the variable.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Environment = Literal["development", "production", "test"]
+
+
+class ServiceSettings(BaseSettings):
+    """What any process of Passage needs to know. Durations are milliseconds where the name says so.
+
+    A service's own class sets `model_config = SettingsConfigDict(env_prefix="PASSAGE_INTAKE_")`; every field is then
+    read from `PASSAGE_INTAKE_<FIELD>`; dictionaries and lists are written as JSON.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PASSAGE_", extra="ignore", frozen=True)
+
+    environment: Environment = "production"
+    database_url: SecretStr
+    database_pool: int = Field(default=8, ge=1, le=200)
+    kafka: str = "127.0.0.1:9092"
+    kafka_idempotent: bool = True
+    kafka_fetch_wait_ms: int = Field(default=500, ge=1, le=30_000)
+    kafka_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
+    """Prepended to every topic and group: isolates tests that share a broker."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    public_url: str = ""
+    """This service's own address as people and vendors see it, without a trailing slash."""
+
+    urls: dict[str, str] = Field(default_factory=dict)
+    """Base address of each service by its name, for calls between them and for links."""
+
+    clinic_file: Path
+    clinic_key_file: Path
+    oidc_issuer: str = ""
+    frame_ancestors: tuple[str, ...] = ()
+    """Origins that may show this service's pages in a frame, such as the clinic's own website."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+    body_limit: int = Field(default=1_048_576, ge=1_024)
+    """The largest request body in bytes."""
+
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
+
+    @field_validator("public_url", "oidc_issuer")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("urls")
+    @classmethod
+    def _no_trailing_slashes(cls, value: dict[str, str]) -> dict[str, str]:
+        return {name: url.rstrip("/") for name, url in value.items()}
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        addresses = (self.public_url, self.oidc_issuer)
+        if self.environment == "production" and any(address.startswith("http:") for address in addresses):
+            raise ValueError("public_url and oidc_issuer must be https addresses in production")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach this service over TLS; decides cookie names and flags."""
+        return self.public_url.startswith("https:")
+
+    def topic(self, name: str) -> str:
+        """A topic's or group's real name in this stack."""
+        return self.kafka_prefix + name
