@@ -1,0 +1,1 @@
+"""HTTP in: one app factory, one shape of error, one way to know who asks."""

@@ -1,0 +1,1 @@
+"""Keys, sealing, look-up hashes and tokens."""

@@ -1,0 +1,111 @@
+"""Patients' data keys, one row each in the service's own schema.
+
+The promise: after `destroy` nothing of the patient can be opened here again, and `adopt` will not bring the key back,
+however often the past is replayed. The table is read each time, so a key destroyed by another process is gone at once.
+"""
+
+import os
+from collections.abc import Collection
+from uuid import UUID
+
+import asyncpg
+
+from shared.contracts.base import WrappedKey
+from shared.errors import NotYet, Permanent
+from shared.security.keyring import KEY, Keyring
+from shared.security.sealing import Box
+
+CREATE = """
+insert into patient_keys (subject, kid, wrapped)
+select $1, $2, $3 where not exists (select from tombstones where subject = $1)
+on conflict (subject) do nothing
+returning kid, wrapped
+"""
+FIND = """
+select k.kid, k.wrapped, t.subject is not null as erased
+  from (select $1::uuid as subject) s
+  left join patient_keys k using (subject)
+  left join tombstones t using (subject)
+"""
+FIND_MANY = "select subject, kid, wrapped from patient_keys where subject = any($1::uuid[])"
+BURY = "insert into tombstones (subject) values ($1) on conflict do nothing"
+DELETE = "delete from patient_keys where subject = $1"
+
+
+class KeyMissing(NotYet):
+    """This service has not been told the patient's key yet; it comes with LeadCreated."""
+
+    def __init__(self, subject: UUID) -> None:
+        super().__init__("LeadCreated")
+        self.subject = subject
+
+
+class KeyErased(Permanent):
+    """The patient was erased; nothing about them can be read or sealed again."""
+
+    def __init__(self, subject: UUID) -> None:
+        super().__init__("the patient was erased")
+        self.subject = subject
+
+
+class PatientKeys:
+    """The keys as seen by one connection; writes are part of its transaction."""
+
+    def __init__(self, conn: asyncpg.Connection, keyring: Keyring) -> None:
+        self._conn = conn
+        self._keyring = keyring
+
+    async def create(self, subject: UUID) -> WrappedKey:
+        """A fresh key for a new patient, or the one they already have.
+
+        Raises:
+            KeyErased: the patient was erased.
+        """
+        fresh = self._keyring.wrap(subject, os.urandom(KEY))
+        row = await self._conn.fetchrow(CREATE, subject, fresh.kid, fresh.wrapped)
+        return fresh if row is not None else await self.find(subject)
+
+    async def adopt(self, subject: UUID, key: WrappedKey) -> None:
+        """Keep a key that another service made. A patient who was erased stays erased; the first key stays.
+
+        Raises:
+            Unsealable: the clinic's keys don't open it.
+        """
+        self._keyring.unwrap(subject, key)
+        await self._conn.fetchrow(CREATE, subject, key.kid, key.wrapped)
+
+    async def find(self, subject: UUID) -> WrappedKey:
+        """The wrapped key.
+
+        Raises:
+            KeyMissing, KeyErased
+        """
+        row = await self._conn.fetchrow(FIND, subject)
+        if row["erased"]:
+            raise KeyErased(subject)
+        if row["wrapped"] is None:
+            raise KeyMissing(subject)
+        return WrappedKey(kid=row["kid"], wrapped=row["wrapped"])
+
+    async def box(self, subject: UUID) -> Box:
+        """What seals and opens for the patient.
+
+        Raises:
+            KeyMissing, KeyErased
+        """
+        return Box(subject, self._keyring.unwrap(subject, await self.find(subject)))
+
+    async def boxes(self, subjects: Collection[UUID]) -> dict[UUID, Box]:
+        """Boxes of many patients; those without a key are left out."""
+        rows = await self._conn.fetch(FIND_MANY, list(subjects))
+        return {row["subject"]: self._box(row) for row in rows}
+
+    async def destroy(self, subject: UUID) -> None:
+        """Delete the key and remember that it must not come back."""
+        await self._conn.execute(BURY, subject)
+        await self._conn.execute(DELETE, subject)
+        self._keyring.forget(subject)
+
+    def _box(self, row: asyncpg.Record) -> Box:
+        key = WrappedKey(kid=row["kid"], wrapped=row["wrapped"])
+        return Box(row["subject"], self._keyring.unwrap(row["subject"], key))
