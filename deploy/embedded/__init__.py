@@ -1,0 +1,1 @@
+"""The whole of Passage on one machine without Docker, as child processes."""
