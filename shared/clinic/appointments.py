@@ -125,8 +125,9 @@ class Course(Part):
 
 
 class Approval(Part):
-    """How long a signature holds, and which change takes it back."""
+    """How soon a provider decides, how long a signature holds, and which change takes it back."""
 
+    sign_within_hours: Annotated[Hours, PROPOSED] = 24
     valid_days: Annotated[int, Field(ge=1, le=365), PROPOSED] = 90
     revoked_by: Annotated[tuple[Literal["medication", "diagnosis", "pregnancy", "flags"], ...], PROPOSED] = (
         "medication", "diagnosis", "pregnancy",
@@ -155,17 +156,7 @@ class Transport(Part):
     """The way home. Without a confirmed escort at the cut-off, counted from check-in, the session is held."""
 
     required: Annotated[bool, published("escort required; no escort means cancel")] = True
-    ask_hours: Annotated[Hours, PROPOSED] = 72
-    ask_again_hours: Annotated[Hours, PROPOSED] = 24
     cut_off_hours: Annotated[Hours, PROPOSED] = 12
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Transport":
-        if not self.cut_off_hours < self.ask_again_hours < self.ask_hours:
-            raise ValueError(
-                "cut_off_hours < ask_again_hours < ask_hours must hold: ask before the cut-off, ask first earlier"
-            )
-        return self
 
 
 class Contact(Part):

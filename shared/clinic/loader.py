@@ -77,5 +77,6 @@ def _merged_by_code(base: Any, over: Any) -> list[dict[str, Any]]:
     result = {one["code"]: one for one in base}
     for one in over:
         known = result.get(one["code"])
-        result[one["code"]] = one if known is None else {**known, "basis": "proposed", **one}
+        changed = {"basis": "proposed"} if known is not None and "basis" in known else {}
+        result[one["code"]] = {**(known or {}), **changed, **one}
     return list(result.values())

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from shared.clinic.appointments import Appointments, Approval, Contact, Course, Preparation, Transport
 from shared.clinic.calendar import Calendar
+from shared.clinic.messages import Messages
 from shared.clinic.opening import Opening
 from shared.clinic.part import Id, Language, Part
 from shared.clinic.people import Person, Room
@@ -39,6 +40,7 @@ class Clinic(Part):
     preparation: Preparation = Preparation()
     transport: Transport = Transport()
     contact: Contact = Contact()
+    messages: Messages
     screening: Screening
     instruments: tuple[Instrument, ...]
     vitals: Vitals = Vitals()

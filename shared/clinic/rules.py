@@ -20,6 +20,7 @@ def problems_of(clinic: Clinic) -> list[Problem]:
         *_opening(clinic),
         *_people(clinic),
         *_means(clinic),
+        *_messages(clinic),
         *_signatures(clinic),
     ]
 
@@ -94,6 +95,26 @@ def _means(clinic: Clinic) -> list[Problem]:
         found.append(
             Problem("people", "nobody is airway-trained", "set airway = true for whoever is, or airway_on_site = false")
         )
+    return found
+
+
+def _messages(clinic: Clinic) -> list[Problem]:
+    """Every language that the clinic speaks has its words, and nobody is asked for a ride after the cut-off."""
+    found = [Problem(f"messages.{key}", message) for key, message in clinic.messages.problems()]
+    found.extend(
+        Problem(f"messages.words.{language}", "is missing", "add the texts, or take the language out of languages")
+        for language in clinic.languages
+        if language not in clinic.messages.words
+    )
+    found.extend(
+        Problem(
+            f"messages.ladder[{step.code}]",
+            f"asks {step.hours_before} h before, the answer is needed {clinic.transport.cut_off_hours} h before",
+            "ask before transport.cut_off_hours",
+        )
+        for step in clinic.messages.ladder
+        if step.asks and (step.hours_before or 0) <= clinic.transport.cut_off_hours
+    )
     return found
 
 
