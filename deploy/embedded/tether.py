@@ -1,7 +1,7 @@
 """Tie a program to its parent, then become it: `python tether.py SIGNAL PARENT_PID program arguments…`.
 
-The promise: when the parent ends, however it ends, the kernel sends SIGNAL to the program. It is done here, right before
-the program starts, because a change of user or user namespace on the way would make the kernel forget it.
+The promise: when the parent ends, however it ends, the kernel sends SIGNAL to the program. It is done here, right
+before the program starts, because a change of user or user namespace on the way would make the kernel forget it.
 """
 
 import ctypes
