@@ -79,9 +79,12 @@ class Keyring:
             raise Unsealable(f"the clinic's keys have no {kid!r}")
         place = (kid, purpose)
         if place not in self._derived:
-            hkdf = HKDF(algorithm=SHA256(), length=KEY, salt=None, info=b"passage/" + purpose.encode())
-            self._derived[place] = hkdf.derive(self._keys[kid])
+            self._derived[place] = _derive(self._keys[kid], purpose)
         return self._derived[place]
+
+    def lasting(self, purpose: str) -> bytes:
+        """A 32-byte key for one purpose that rotation doesn't change: for hashes that can't be made anew."""
+        return _derive(self.lookup, purpose)
 
     def wrap(self, subject: UUID, key: bytes) -> WrappedKey:
         """A patient's data key, closed by the active clinic key and bound to the patient."""
@@ -115,3 +118,7 @@ class Keyring:
         """Drop what this process remembers of a patient's key."""
         for place in [place for place in self._unwrapped if place[0] == subject]:
             del self._unwrapped[place]
+
+
+def _derive(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=b"passage/" + purpose.encode()).derive(key)

@@ -6,6 +6,7 @@ however often the past is replayed. The table is read each time, so a key destro
 
 import os
 from collections.abc import Collection
+from enum import Enum
 from uuid import UUID
 
 import asyncpg
@@ -28,8 +29,20 @@ select k.kid, k.wrapped, t.subject is not null as erased
   left join tombstones t using (subject)
 """
 FIND_MANY = "select subject, kid, wrapped from patient_keys where subject = any($1::uuid[])"
+STATES = """
+select subject, false as erased from patient_keys where subject = any($1::uuid[])
+union all
+select subject, true as erased from tombstones where subject = any($1::uuid[])
+"""
 BURY = "insert into tombstones (subject) values ($1) on conflict do nothing"
 DELETE = "delete from patient_keys where subject = $1"
+
+
+class KeyState(Enum):
+    """What a service knows of a patient it has heard of."""
+
+    KNOWN = "known"
+    ERASED = "erased"
 
 
 class KeyMissing(NotYet):
@@ -99,6 +112,11 @@ class PatientKeys:
         """Boxes of many patients; those without a key are left out."""
         rows = await self._conn.fetch(FIND_MANY, list(subjects))
         return {row["subject"]: self._box(row) for row in rows}
+
+    async def states(self, subjects: Collection[UUID]) -> dict[UUID, KeyState]:
+        """Who is known here and who was erased; those never heard of are left out."""
+        rows = await self._conn.fetch(STATES, list(subjects))
+        return {row["subject"]: KeyState.ERASED if row["erased"] else KeyState.KNOWN for row in rows}
 
     async def destroy(self, subject: UUID) -> None:
         """Delete the key and remember that it must not come back."""

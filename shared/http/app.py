@@ -1,0 +1,76 @@
+"""The app factory: a service's routers inside what every service has.
+
+The promise: the service is started before the first request and stopped after the last; `/live` says the process runs,
+`/ready` says why it should get no work, `/metrics` says what it does.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import JSONResponse, Response
+
+from shared.http import errors
+from shared.http.auth import Verifier
+from shared.http.characters import refuse_nul
+from shared.http.deps import ServiceDep
+from shared.http.middleware import BodyLimit, Edge
+from shared.service import Service
+from shared.telemetry import logs, metrics, trace
+
+VERSION = "1"
+probes = APIRouter(include_in_schema=False)
+
+
+@probes.get("/live")
+async def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+@probes.get("/ready")
+async def ready(service: ServiceDep) -> Response:
+    """200, or 503 with a reason for each part that isn't ready."""
+    reasons = await service.readiness()
+    return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+
+@probes.get("/metrics")
+async def exposition() -> Response:
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+def create_app(service: Service, *, title: str, routers: Sequence[APIRouter], staff_pages: bool = False) -> FastAPI:
+    """The HTTP side of a service. With `staff_pages` no description of the API is served: there is none to call."""
+    settings = service.settings
+    logs.configure(service.name, settings)
+    trace.configure(service.name, settings.otlp_endpoint)
+    described = settings.environment != "production" and not staff_pages
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Verifier(settings.oidc_issuer, f"passage:{service.name}") as verifier:
+            app.state.verifier = verifier
+            await service.start()
+            try:
+                yield
+            finally:
+                await service.stop()
+                trace.shutdown()
+
+    app = FastAPI(
+        title=title,
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if described else None,
+        dependencies=[Depends(refuse_nul)],
+    )
+    app.state.service = service
+    errors.install(app)
+    app.add_middleware(BodyLimit, limit=settings.body_limit)
+    app.add_middleware(Edge, settings=settings)
+    app.include_router(probes)
+    for router in routers:
+        app.include_router(router)
+    return app

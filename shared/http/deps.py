@@ -1,0 +1,16 @@
+"""What endpoints ask for."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from shared.service import Service
+
+
+def service_of(request: Request) -> Service:
+    """The running service behind a request."""
+    return cast("Service", request.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]

@@ -1,0 +1,67 @@
+"""Every metric of a Passage process, on one registry. Labels are services, topics and codes; never a person."""
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+OUTBOX_AGE = Gauge(
+    "passage_outbox_age_seconds",
+    "Age of the oldest committed event not yet on its topic.",
+    ["service"],
+    registry=REGISTRY,
+)
+RELAY_PUBLISHED = Counter(
+    "passage_relay_published_total",
+    "Events the relay put on a topic, repetitions included.",
+    ["service"],
+    registry=REGISTRY,
+)
+INBOX_APPLIED = Counter(
+    "passage_inbox_applied_total", "Events applied, by their source.", ["source"], registry=REGISTRY
+)
+INBOX_SKIPPED = Counter(
+    "passage_inbox_skipped_total", "Events seen before, skipped, by their source.", ["source"], registry=REGISTRY
+)
+INBOX_PARKED = Counter(
+    "passage_inbox_parked_total", "Events that wait for what they need, by their source.", ["source"], registry=REGISTRY
+)
+GAPS = Counter("passage_inbox_gaps_total", "Sequences found missing, by their source.", ["source"], registry=REGISTRY)
+DEAD_LETTERS = Counter("passage_dead_letters_total", "Records given up, by their topic.", ["topic"], registry=REGISTRY)
+CONSUMER_LAG = Gauge(
+    "passage_consumer_lag",
+    "Records between a consumer and the end of a partition.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
+TIMERS_FIRED = Counter("passage_timers_fired_total", "Timers that fired, by kind.", ["kind"], registry=REGISTRY)
+TIMERS_LATE = Histogram(
+    "passage_timers_late_seconds",
+    "How long after its due time a timer fired, in business time.",
+    registry=REGISTRY,
+    buckets=(0.1, 0.5, 1, 5, 30, 60, 300, 900, 3_600, 21_600, 86_400),
+)
+HTTP_SECONDS = Histogram(
+    "passage_http_seconds",
+    "From a request to the first byte of its answer.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+HTTP_REFUSED = Counter(
+    "passage_http_refused_total", "Requests refused at the edge, by reason code.", ["code"], registry=REGISTRY
+)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,62 @@
+"""OpenTelemetry: one trace from the request through event log and Kafka to the last consumer.
+
+The promise: there always is a trace to hand on, whether anyone collects it or not; spans carry codes and ids only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_provider: TracerProvider | None = None
+
+
+def configure(service: str, otlp_endpoint: str | None) -> None:
+    """Set up tracing once per process; a later call is without effect.
+
+    `otlp_endpoint` is a collector's base address (`http://collector:4318`). Without one, ids are made and handed on but
+    nothing is recorded, which costs next to nothing.
+    """
+    global _provider
+    if _provider is not None:
+        return
+    sampler = ParentBased(ALWAYS_ON) if otlp_endpoint else ALWAYS_OFF
+    _provider = TracerProvider(resource=Resource.create({"service.name": f"passage-{service}"}), sampler=sampler)
+    if otlp_endpoint:
+        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+        _provider.add_span_processor(BatchSpanProcessor(exporter))
+
+
+def shutdown() -> None:
+    """Send what is still buffered."""
+    if _provider is not None:
+        _provider.force_flush(2_000)
+
+
+def _tracer() -> Tracer:
+    return (_provider or trace.get_tracer_provider()).get_tracer("passage")
+
+
+def current_traceparent() -> str | None:
+    """The W3C traceparent of the span we are in, to be kept with an event."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier.get("traceparent")
+
+
+@contextmanager
+def span_from(traceparent: str | None, name: str, kind: SpanKind = SpanKind.CONSUMER) -> Iterator[Span]:
+    """A span that continues the trace of `traceparent`, or the present one when it is null or unreadable."""
+    parent = _PROPAGATOR.extract({"traceparent": traceparent}) if traceparent else None
+    with _tracer().start_as_current_span(
+        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=True
+    ) as span:
+        yield span
