@@ -1,0 +1,83 @@
+"""The checked-in contracts are what the code says, and nothing promised was broken."""
+
+import json
+from uuid import UUID
+
+import jsonschema
+import pytest
+from pydantic import BaseModel
+
+from shared.contracts import schema
+from shared.contracts.base import SOURCES
+from shared.contracts.registry import EVENTS
+from shared.contracts.topics import PARTITIONS, events_of
+
+
+def test_no_promise_is_broken():
+    assert [str(one) for one in schema.incompatible(schema.checked_in(), schema.generated())] == []
+
+
+def test_the_checked_in_files_are_up_to_date():
+    assert schema.stale(schema.checked_in(), schema.generated()) == [], "run python -m shared.contracts.schema --write"
+
+
+@pytest.mark.parametrize("path", [path for path in schema.generated() if path.startswith("schemas/")])
+def test_every_schema_is_a_valid_json_schema(path):
+    jsonschema.Draft202012Validator.check_schema(schema.checked_in()[path])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_asyncapi_document_names_every_event_its_topic_and_its_files(source):
+    document = schema.checked_in()[f"asyncapi/{source}.json"]
+    channel = document["channels"]["events"]
+    assert channel["address"] == events_of(source)
+    assert channel["bindings"]["kafka"]["partitions"] == PARTITIONS
+    assert list(channel["messages"]) == [event.__name__ for event in EVENTS[source]]
+    for reference in channel["messages"].values():
+        message = document["components"]["messages"][reference["$ref"].rsplit("/", 1)[1]]
+        assert (schema.HERE / "asyncapi" / message["payload"]["$ref"]).resolve().is_file()
+
+
+def test_a_change_is_refused_and_the_files_stay_as_they_are(tmp_path, capsys, monkeypatch):
+    promised = schema.generated()
+    monkeypatch.setattr(schema, "checked_in", lambda root=tmp_path: promised)
+    changed = json.loads(json.dumps(promised))
+    del changed["schemas/intake/LeadCreated.v1.json"]["properties"]["contact"]
+    monkeypatch.setattr(schema, "generated", lambda: changed)
+    monkeypatch.setattr(schema, "write", lambda now: pytest.fail("must not write"))
+    assert schema.main(["--write"]) == 1
+    assert "intake.LeadCreated.v1.contact: was removed" in capsys.readouterr().err
+
+
+def test_a_new_optional_field_passes_and_is_written(tmp_path):
+    promised = schema.generated()
+    schema.write(promised, tmp_path)
+    changed = json.loads(json.dumps(promised))
+    changed["schemas/intake/LeadClosed.v1.json"]["properties"]["note"] = {"type": "string", "default": ""}
+    assert schema.incompatible(schema.checked_in(tmp_path), changed) == []
+    assert schema.stale(schema.checked_in(tmp_path), changed) == ["schemas/intake/LeadClosed.v1.json"]
+    schema.write(changed, tmp_path)
+    assert schema.checked_in(tmp_path) == changed
+
+
+def test_an_event_that_is_no_longer_published_is_a_broken_promise():
+    promised = schema.generated()
+    now = {path: one for path, one in promised.items() if not path.endswith("PatientErased.v1.json")}
+    assert [str(one).split(";")[0] for one in schema.incompatible(promised, now)] == [
+        "intake.PatientErased.v1: was removed"
+    ]
+
+
+@pytest.mark.parametrize(
+    "event", [event for events in EVENTS.values() for event in events], ids=lambda event: event.__name__
+)
+def test_readers_pass_by_fields_that_they_do_not_know(event: type[BaseModel]):
+    assert event.model_config["extra"] == "ignore"
+    assert event.model_config["frozen"]
+
+
+def test_every_event_names_its_subject():
+    for events in EVENTS.values():
+        for event in events:
+            ids = {name: UUID(int=7) for name in event.model_fields if name.endswith("_id")}
+            assert event.model_construct(None, **ids).subject == UUID(int=7)
