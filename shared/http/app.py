@@ -17,6 +17,7 @@ from shared.http.deps import ServiceDep
 from shared.http.middleware import BodyLimit, Edge
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
+from shared.web import assets
 
 VERSION = "1"
 probes = APIRouter(include_in_schema=False)
@@ -71,6 +72,7 @@ def create_app(service: Service, *, title: str, routers: Sequence[APIRouter], st
     app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(Edge, settings=settings)
     app.include_router(probes)
+    app.router.routes.append(assets.route)
     for router in routers:
         app.include_router(router)
     return app

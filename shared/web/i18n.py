@@ -1,5 +1,7 @@
 """Texts in the clinic's languages: `texts/<language>.toml` of a service over those of `shared/web`.
 
+A service with many texts has a file per subject: `texts/<language>.<subject>.toml`.
+
 Keys are dotted (`board.empty`), values are written with `{name}` fields. A key that ends in `_html` holds markup: its
 values are escaped. Every language must know every key; `Texts.missing()` names the gaps and a test keeps it empty.
 """
@@ -25,7 +27,7 @@ class Texts:
         for folder in folders:
             for path in sorted(folder.glob("*.toml")):
                 texts = _flat(tomllib.loads(path.read_text(encoding="utf-8")))
-                self.by_language.setdefault(path.stem, {}).update(texts)
+                self.by_language.setdefault(path.stem.split(".")[0], {}).update(texts)
 
     def get(self, language: str, key: str, **values: object) -> str:
         """The text of a key; English stands in for a gap.

@@ -12,5 +12,5 @@ How an action page is written (`chart.py`, `booking.py`):
   A refusal is a `shared.http.problems.Problem`: catch it where the form should be shown again
   (`frame.show(…, status=problem.status, problem=problem)`; `frame.errors(problem)` maps field names to sentences),
   or let it pass for the kind page.
-- Texts live in `texts/<language>.toml` under the page's own table.
+- Texts live in `texts/<language>.<page>.toml` (`texts/en.chart.toml`) under the page's own table `[chart]`.
 """

@@ -1,0 +1,159 @@
+"""What each producer has said about a patient, folded event by event.
+
+The promise: a producer's facts depend on that producer's events alone, which arrive in order; what a page shows is
+computed from the facts of all four. So the board ends in the same state under any interleaving of the topics.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.contracts.assessment import Flag
+from shared.contracts.base import Contract, Sealed
+
+Decided = Literal["approved", "declined", "alternative", "more_information"]
+Standing = Literal["booked", "checked_in", "dosed", "completed", "cancelled", "no_show"]
+
+
+class Intake(Contract):
+    """Who made contact, how, and what they allow. `message` is their newest words."""
+
+    created_at: datetime | None = None
+    channel: str = ""
+    language: str = ""
+    name: Sealed | None = None
+    contact: Sealed | None = None
+    date_of_birth: Sealed | None = None
+    message: Sealed | None = None
+    has_phone: bool = False
+    has_email: bool = False
+    answer_due: datetime | None = None
+    consents: tuple[str, ...] = ()
+    closed: str | None = None
+    erased: bool = False
+    external_at: datetime | None = None
+
+
+class Decision(Contract):
+    """What a provider decided last."""
+
+    kind: Decided
+    by: str
+    at: datetime
+    alternative: str | None = None
+    follow_up_on: str | None = None
+
+
+class Approval(Contract):
+    """The newest approval. `ended` says why it no longer holds."""
+
+    approval_id: UUID
+    route: str
+    sessions: int
+    provider_id: str
+    signed_at: datetime
+    valid_until: datetime
+    ended: str | None = None
+
+
+class Concern(Contract):
+    """Somebody may be in danger."""
+
+    kind: str
+    level: str
+    raised_at: datetime
+
+
+class Score(Contract):
+    """An instrument's newest total and the one before it."""
+
+    total: int
+    before: int | None = None
+
+
+class Assessment(Contract):
+    """What is known and decided. `awaiting`: a completed version has no decision yet."""
+
+    insurance: str | None = None
+    awaiting: bool = False
+    completed_at: datetime | None = None
+    flags: tuple[Flag, ...] = ()
+    decision: Decision | None = None
+    approval: Approval | None = None
+    scores: dict[str, Score] = {}
+    concerns: dict[UUID, Concern] = {}
+
+
+class Appointment(Contract):
+    """One appointment as it stands now."""
+
+    kind: str
+    standing: Standing = "booked"
+    starts_at: datetime
+    ends_at: datetime
+    provider_id: str | None = None
+    monitor_id: str | None = None
+    room_id: str | None = None
+    mode: str | None = None
+    route: str | None = None
+    number: int = 0
+    of: int = 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether it is still to be held, or being held."""
+        return self.standing in {"booked", "checked_in", "dosed"}
+
+
+class Scheduling(Contract):
+    """What is booked, and why a course could not be."""
+
+    appointments: dict[UUID, Appointment] = {}
+    infeasible: tuple[str, ...] = ()
+
+
+class Ride(Contract):
+    """The way home after an appointment."""
+
+    state: Literal["confirmed", "missing"]
+    escort: Sealed | None = None
+
+
+class Notifications(Contract):
+    """What was said and answered. `prep` holds the answers of each appointment by item."""
+
+    rides: dict[UUID, Ride] = {}
+    prep: dict[UUID, dict[str, bool]] = {}
+    failed: dict[UUID, str] = {}
+    sent: int = 0
+
+
+class Patient(Contract):
+    """Everything known of one patient, the contacts that were merged into them included."""
+
+    patient_id: UUID
+    intake: Intake = Intake()
+    assessment: Assessment = Assessment()
+    scheduling: Scheduling = Scheduling()
+    notifications: Notifications = Notifications()
+
+    def sessions(self) -> list[tuple[UUID, Appointment]]:
+        """The course's sessions that were not cancelled, by time."""
+        every = self.scheduling.appointments.items()
+        live = [(key, it) for key, it in every if it.kind == "session" and it.standing != "cancelled"]
+        return sorted(live, key=lambda pair: (pair[1].starts_at, pair[0]))
+
+    def next_session(self) -> tuple[UUID, Appointment] | None:
+        """The session that comes next or is being held."""
+        return next((pair for pair in self.sessions() if pair[1].ahead), None)
+
+    def consultation(self) -> Appointment | None:
+        """The newest consultation that was not cancelled."""
+        every = self.scheduling.appointments.values()
+        live = [it for it in every if it.kind == "consultation" and it.standing != "cancelled"]
+        return max(live, key=lambda it: it.starts_at, default=None)
+
+    def approved(self, now: datetime) -> Approval | None:
+        """The approval that holds at `now`."""
+        approval = self.assessment.approval
+        return approval if approval and approval.ended is None and now < approval.valid_until else None
