@@ -1,0 +1,16 @@
+"""What consumers ask of relays, on `passage.control.v1`. Not part of any event log, so without a sequence."""
+
+from uuid import UUID
+
+from shared.contracts.base import Contract, Source
+
+REPLAY_REQUESTED = "passage.control.ReplayRequested.v1"
+
+
+class ReplayRequested(Contract):
+    """A consumer misses an event: publish this subject again, from this sequence on."""
+
+    source: Source
+    subject: UUID
+    from_sequence: int
+    group: str

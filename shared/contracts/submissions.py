@@ -1,0 +1,34 @@
+"""What a producer of leads may write to `passage.intake.submissions.v1`, and what the JSON API takes.
+
+The Kafka record's value is a JWE (compact) of this object to intake's public key, or plain JSON where the
+operator allows it. The record's key is the producer's idempotency key.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.contracts.base import Code, Language
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=8_000)]
+
+
+class Submission(BaseModel):
+    """An enquiry. One of `phone` and `email` is needed to answer it; unknown fields are refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Line | None = None
+    phone: Line | None = Field(
+        default=None, description="As written; read with the clinic's country where it has no prefix."
+    )
+    email: Line | None = None
+    message: Words | None = None
+    language: Language | None = None
+    date_of_birth: date | None = None
+    consent_sms: bool = False
+    consent_email: bool = False
+    campaign: Code | None = None
+    channel: Literal["web", "phone", "api"] = "api"

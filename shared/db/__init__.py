@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, migrations, one role per service."""

@@ -1,0 +1,205 @@
+"""Where the relay stands: every statement on `relay`, `replay_requests` and the log's windows.
+
+Updates carry the leader's term and go over the connection that holds the advisory lock, so that a relay that lost
+it changes nothing. A cursor is valid only in the cluster and timeline that wrote it: after a dump and restore
+transaction ids start again, and a relay that did not check would publish nothing, silently.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+LOCK = "select pg_try_advisory_lock(hashtextextended('relay:' || current_schema(), 0))"
+CLUSTER = """
+select (select system_identifier from pg_control_system())::text || '/'
+       || left(pg_walfile_name(pg_current_wal_lsn()), 8) as here, cluster from relay
+"""
+CLAIM_CLUSTER = "update relay set cluster = $1 where cluster is null"
+TAKE_TERM = """
+update relay set term = term + 1
+returning cursor, cursor_at, upper, upper_at, after_id, term
+"""
+SAVE = """
+update relay set cursor = $2, cursor_at = $3, upper = $4, upper_at = $5, after_id = $6 where term = $1
+"""
+SNAPSHOT = "select pg_current_snapshot()::text as upper, clock_timestamp() as at"
+ENSURE_PARTITIONS = "select ensure_event_log_partitions(3)"
+
+# `offset 0` keeps the planner from walking the primary key (585 ms a poll at a million rows against 0.3); the
+# bound on `at` prunes partitions: no transaction lives for a day.
+FIRST_PAGE = """
+select * from (
+    select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+      from event_log
+     where ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax($2::text::pg_snapshot))
+            or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
+       and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+       and id > $3 and at >= $4::timestamptz - interval '1 day'
+    offset 0) w
+ order by id limit $5
+"""
+# A window larger than a page is mostly the log itself, so the rest of it is read along the primary key.
+NEXT_PAGE = """
+select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+  from event_log
+ where id > $3 and at >= $4::timestamptz - interval '1 day'
+   and ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax($2::text::pg_snapshot))
+        or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
+   and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+ order by id limit $5
+"""
+REQUESTS = """
+select id, subject, from_sequence, from_at, type from replay_requests where done_at is null order by id limit 100
+"""
+FINISH = "update replay_requests set done_at = clock_timestamp(), published = $2 where id = $1"
+REQUEST_SUBJECT = """
+insert into replay_requests (subject, from_sequence, requested_by)
+select $1, $2, $3
+ where not exists (select from replay_requests where subject = $1 and done_at is null and from_sequence <= $2)
+"""
+OF_SUBJECT = """
+select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+  from event_log
+ where subject = $1 and sequence >= $2 and ($3::text is null or type = $3)
+ order by sequence limit 10000
+"""
+REWIND = """
+update relay set cursor = '3:3:', cursor_at = $2, upper = null, upper_at = null, after_id = 0 where term = $1
+returning cursor, cursor_at, upper, upper_at, after_id, term
+"""
+# The operator's answer to a foreign cluster: see `passage relay --help`.
+SAME_HISTORY = """
+update relay set cluster = $1, cursor = '3:3:', cursor_at = clock_timestamp(), upper = null, upper_at = null,
+       after_id = 0
+"""
+RESTORED = """
+update relay set cluster = $1, cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0
+"""
+
+
+class ForeignCluster(Exception):
+    """The cursor was written in another cluster; the message says which command to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Published: all that was visible in `cursor`, and of what became visible up to `upper`, ids to `after_id`."""
+
+    cursor: str
+    cursor_at: datetime
+    upper: str | None
+    upper_at: datetime | None
+    after_id: int
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event as the log holds it; `body` is its JSON text."""
+
+    id: int
+    at: datetime
+    event_id: UUID
+    subject: UUID
+    sequence: int
+    partition: int
+    type: str
+    time: datetime
+    actor: str
+    correlation: UUID
+    causation: UUID | None
+    traceparent: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to publish again: one subject from a sequence on, or everything since a moment."""
+
+    id: int
+    subject: UUID | None
+    from_sequence: int
+    from_at: datetime | None
+    type: str | None
+
+
+async def try_lock(conn: asyncpg.Connection) -> bool:
+    """Become the leader of this schema, or not."""
+    return bool(await conn.fetchval(LOCK))
+
+
+async def check_cluster(conn: asyncpg.Connection) -> None:
+    """Refuse to read a cursor that another cluster wrote.
+
+    Raises:
+        ForeignCluster: with the two commands to choose from.
+    """
+    row = await conn.fetchrow(CLUSTER)
+    if row["cluster"] is None:
+        await conn.execute(CLAIM_CLUSTER, row["here"])
+    elif row["cluster"] != row["here"]:
+        raise ForeignCluster(
+            "the event log's cursor was written in another database cluster; after pg_upgrade or a promotion run "
+            "`passage relay same-history`, after a restore from backup empty the broker and run `passage relay restored`"
+        )
+
+
+async def adopt_cluster(conn: asyncpg.Connection, *, restored: bool) -> None:
+    """Accept the present cluster: the same history (republish the last day) or a restored one (everything)."""
+    row = await conn.fetchrow(CLUSTER)
+    await conn.execute(RESTORED if restored else SAME_HISTORY, row["here"])
+
+
+async def take_term(conn: asyncpg.Connection) -> Cursor:
+    """Begin a new leader's term; any former leader's updates find none of their own."""
+    return Cursor(**dict(await conn.fetchrow(TAKE_TERM)))
+
+
+async def save(conn: asyncpg.Connection, at: Cursor) -> bool:
+    """Move the cursor; False when another term has begun."""
+    done = await conn.execute(SAVE, at.term, at.cursor, at.cursor_at, at.upper, at.upper_at, at.after_id)
+    return bool(done == "UPDATE 1")
+
+
+async def snapshot(conn: asyncpg.Connection) -> tuple[str, datetime]:
+    """The present snapshot and its time."""
+    row = await conn.fetchrow(SNAPSHOT)
+    return row["upper"], row["at"]
+
+
+async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> list[Row]:
+    """The next rows between the two snapshots, by id."""
+    statement = NEXT_PAGE if at.after_id else FIRST_PAGE
+    rows = await conn.fetch(statement, at.cursor, at.upper, at.after_id, at.cursor_at, page)
+    return [Row(*row.values()) for row in rows]
+
+
+async def open_requests(conn: asyncpg.Connection) -> list[Request]:
+    """What is still to be published again."""
+    return [Request(*row.values()) for row in await conn.fetch(REQUESTS)]
+
+
+async def request_subject(conn: asyncpg.Connection, subject: UUID, from_sequence: int, by: str) -> None:
+    """Ask this schema's relay for one subject's events; asking twice asks once."""
+    await conn.execute(REQUEST_SUBJECT, subject, from_sequence, by)
+
+
+async def of_subject(conn: asyncpg.Connection, request: Request) -> list[Row]:
+    """The subject's events from the requested sequence on."""
+    rows = await conn.fetch(OF_SUBJECT, request.subject, request.from_sequence, request.type)
+    return [Row(*row.values()) for row in rows]
+
+
+async def finish(conn: asyncpg.Connection, request_id: int, published: int) -> None:
+    """Mark a request as done."""
+    await conn.execute(FINISH, request_id, published)
+
+
+async def rewind(conn: asyncpg.Connection, at: Cursor, since: datetime) -> Cursor:
+    """Start again from `since`: what was committed before it stays published."""
+    row = await conn.fetchrow(REWIND, at.term, since)
+    if row is None:
+        return at
+    return Cursor(**dict(row))

@@ -1,0 +1,185 @@
+"""Publish the event log to Kafka, in order, at least once.
+
+The promise: what is committed is published; within a subject, events appear for the first time in the order of
+their sequence; nothing else publishes. One relay per schema leads, by an advisory lock; the others wait.
+
+The cursor is a snapshot: a window is what is visible in a newer snapshot and was not in the older one, ordered by
+id. Paging by `id > last` would skip a late commit, a window by xid would wait for the longest transaction.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+
+import asyncpg
+import structlog
+
+from shared.eventlog import cursor as cursors
+from shared.eventlog.cursor import Cursor, ForeignCluster, Row
+from shared.eventlog.publishing import Publisher
+from shared.telemetry import metrics
+
+log = structlog.get_logger()
+POLL_SECONDS = 1.0
+STANDBY_SECONDS = 1.0
+PAGE = 2_000
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+PARTITIONS_EVERY_SECONDS = 3_600.0
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+class LostLeadership(Exception):
+    """Another relay's term is in the table; this one stops publishing at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Rows of one read, and where the cursor stands once they are published."""
+
+    rows: list[Row]
+    then: Cursor
+
+
+class Relay:
+    """The relay of one service's schema."""
+
+    def __init__(self, service: str, connect: Connect, publisher: Publisher, *, page: int = PAGE) -> None:
+        self._service = service
+        self._connect = connect
+        self._publisher = publisher
+        self._page = page
+        self._woken = asyncio.Event()
+        self._pending_since: datetime | None = None
+        self._partitions_at = 0.0
+        self.leading = False
+        self.trouble: str | None = None
+
+    def wake(self) -> None:
+        """Something was committed here. Only a hint: the poll finds it as well."""
+        self._woken.set()
+
+    def age(self) -> float:
+        """Seconds that the oldest event known to be unpublished has waited; 0 when there is none."""
+        if self._pending_since is None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - self._pending_since).total_seconds())
+
+    async def run(self) -> None:
+        """Lead whenever the lock is free, until cancelled."""
+        failures = 0
+        while True:
+            conn = None
+            try:
+                conn = await self._connect()
+                if await cursors.try_lock(conn):
+                    failures = 0
+                    await self._lead(conn)
+                else:
+                    self.trouble = None
+                    await asyncio.sleep(STANDBY_SECONDS)
+            except ForeignCluster as error:
+                self.trouble = str(error)
+                log.error("relay_foreign_cluster", service=self._service)
+                await asyncio.sleep(5)
+            except Exception as error:
+                # Every failure has the same answer: let go of the lock, wait, start again from the saved cursor.
+                self.trouble = f"relay: {type(error).__name__}"
+                log.warning("relay_stopped", service=self._service, error=type(error).__name__, exc_info=failures == 0)
+                await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                failures += 1
+            finally:
+                self.leading = False
+                if conn is not None:
+                    # A broken connection takes its time to close; what matters is that it is not reused.
+                    with contextlib.suppress(Exception):
+                        await conn.close(timeout=2)
+                        continue
+                    conn.terminate()
+
+    async def _lead(self, conn: asyncpg.Connection) -> None:
+        await cursors.check_cluster(conn)
+        at = await cursors.take_term(conn)
+        await conn.add_listener(f"relay_{self._service}", lambda *_: self.wake())
+        await self._publisher.start()
+        self.leading, self.trouble = True, None
+        log.info("relay_leading", service=self._service, term=at.term)
+        try:
+            checked = 0.0
+            while True:
+                self._woken.clear()
+                if monotonic() - checked > POLL_SECONDS:
+                    at = await self._housekeeping(conn, at)
+                    checked = monotonic()
+                at, published = await self._drain(conn, at)
+                if not published:
+                    await self._wait()
+        finally:
+            await self._publisher.stop()
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+
+    async def _housekeeping(self, conn: asyncpg.Connection, at: Cursor) -> Cursor:
+        if monotonic() - self._partitions_at > PARTITIONS_EVERY_SECONDS:
+            await conn.execute(cursors.ENSURE_PARTITIONS)
+            self._partitions_at = monotonic()
+        metrics.OUTBOX_AGE.labels(self._service).set(self.age())
+        for request in await cursors.open_requests(conn):
+            if request.from_at is not None:
+                at = await cursors.rewind(conn, at, request.from_at)
+                await cursors.finish(conn, request.id, 0)
+                log.info("relay_rewound", service=self._service, request=request.id)
+            else:
+                rows = await cursors.of_subject(conn, request)
+                await self._publisher.publish(rows)
+                await cursors.finish(conn, request.id, len(rows))
+                log.info("relay_replayed_subject", service=self._service, request=request.id, events=len(rows))
+        return at
+
+    async def _drain(self, conn: asyncpg.Connection, at: Cursor) -> tuple[Cursor, int]:
+        """Publish one window, page by page, reading the next page while this one is on its way."""
+        page = await self._read(conn, at)
+        total = 0
+        while True:
+            rows, then = page.rows, page.then
+            if rows:
+                self._pending_since = rows[0].at
+            more = then.upper is not None
+            ahead = asyncio.create_task(self._read(conn, then)) if more else None
+            try:
+                await self._publisher.publish(rows)
+            finally:
+                if ahead is not None:
+                    await asyncio.wait([ahead])
+            if rows:
+                # An empty window is not worth a write: starting again from the older cursor finds nothing more.
+                await self._save(conn, then)
+            at = then
+            total += len(rows)
+            metrics.RELAY_PUBLISHED.labels(self._service).inc(len(rows))
+            if ahead is None:
+                self._pending_since = None
+                return at, total
+            page = ahead.result()
+
+    async def _read(self, conn: asyncpg.Connection, at: Cursor) -> _Page:
+        if at.upper is None:
+            upper, upper_at = await cursors.snapshot(conn)
+            if upper == at.cursor:
+                return _Page([], at)
+            at = replace(at, upper=upper, upper_at=upper_at, after_id=0)
+        rows = await cursors.window(conn, at, self._page)
+        if len(rows) == self._page:
+            return _Page(rows, replace(at, after_id=rows[-1].id))
+        assert at.upper is not None and at.upper_at is not None
+        return _Page(rows, Cursor(at.upper, at.upper_at, None, None, 0, at.term))
+
+    async def _save(self, conn: asyncpg.Connection, at: Cursor) -> None:
+        if not await cursors.save(conn, at):
+            raise LostLeadership(self._service)

@@ -1,0 +1,1 @@
+"""Events in: every event of a producer applied once, in order, or seen to be missing."""

@@ -1,0 +1,218 @@
+"""Apply a batch of events: each once, in its subject's order, or keep it and say why.
+
+The promise: the positions move in the transaction of the effects. Not newer → skipped; the next → applied; further
+ahead, or in need of a patient who is not known yet → parked. A patient's key comes with LeadCreated and goes with
+PatientErased; a service has nothing to do for either.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import structlog
+
+from shared.consuming import Consumes
+from shared.contracts.base import PatientEvent
+from shared.contracts.intake import LeadCreated, PatientErased
+from shared.contracts.tasks import TaskRaised
+from shared.inbox import positions
+from shared.inbox.incoming import Incoming
+from shared.inbox.positions import NAME, NUMBER, Run
+from shared.security.keys import KeyState
+from shared.telemetry import metrics, trace
+from shared.uow import UnitOfWork
+
+log = structlog.get_logger()
+Open = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+Key = tuple[int, UUID]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one transaction did: subjects that moved, and the first missing sequence of each gap."""
+
+    applied: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    parked: Counter[str] = field(default_factory=Counter)
+    moved: set[UUID] = field(default_factory=set)
+    gaps: dict[Key, int] = field(default_factory=dict)
+
+    def count(self) -> None:
+        """Add to the process's metrics, after the commit."""
+        for metric, counts in (
+            (metrics.INBOX_APPLIED, self.applied),
+            (metrics.INBOX_SKIPPED, self.skipped),
+            (metrics.INBOX_PARKED, self.parked),
+            (metrics.GAPS, Counter(NAME[source] for source, _ in self.gaps)),
+        ):
+            for source, count in counts.items():
+                metric.labels(source).inc(count)
+        if self.gaps:
+            log.warning("inbox_gap", subjects=len(self.gaps))
+
+
+class Applier:
+    """Applies events in transactions that `opened` opens; the caller decides what an exception means."""
+
+    def __init__(self, consumes: Consumes, opened: Open) -> None:
+        self._consumes = consumes
+        self._open = opened
+
+    async def apply(self, batch: Sequence[Incoming]) -> Outcome:
+        """Apply a batch in one transaction, or raise and leave no trace."""
+        # No order is promised between topics; intake first saves most of the waiting for a LeadCreated.
+        ordered = sorted(batch, key=lambda item: NUMBER[item.envelope.source])
+        async with self._open() as uow:
+            attempt = await _Attempt.of(uow, self._consumes, ordered)
+            moved = await positions.move(uow.conn, attempt.clean_runs(ordered))
+            rest: dict[Key, list[Incoming]] = {}
+            for item in ordered:
+                if item.key in moved:
+                    await attempt.dispatch(item)
+                else:
+                    rest.setdefault(item.key, []).append(item)
+            if rest:
+                await attempt.slowly(rest)
+        attempt.outcome.count()
+        return attempt.outcome
+
+    async def release(self, waiting: Sequence[Incoming]) -> Outcome:
+        """Apply what was parked, as far as its turn has come. `waiting` is in order per source and subject."""
+        async with self._open() as uow:
+            attempt = await _Attempt.of(uow, self._consumes, waiting)
+            groups: dict[Key, list[Incoming]] = {}
+            for item in waiting:
+                groups.setdefault(item.key, []).append(item)
+            for key in sorted(groups):
+                await positions.unpark(uow.conn, *key, await attempt.advance(key, groups[key]))
+        attempt.outcome.count()
+        return attempt.outcome
+
+    async def park(self, item: Incoming, reason: str) -> None:
+        """Keep one event until the subject's next progress; its position stays where it is."""
+        async with self._open() as uow:
+            await positions.park(uow.conn, item.parked(reason))
+        metrics.INBOX_PARKED.labels(item.envelope.source).inc()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One transaction's work. `known` says which patients this service has heard of; `held` is what needs another."""
+
+    uow: UnitOfWork
+    consumes: Consumes
+    known: dict[UUID, KeyState]
+    held: set[UUID]
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @classmethod
+    async def of(cls, uow: UnitOfWork, consumes: Consumes, batch: Sequence[Incoming]) -> "_Attempt":
+        wanted = {patient for item in batch if (patient := _patient_of(item)) is not None}
+        known = await uow.keys.states(wanted) if wanted else {}
+        arriving = {item.envelope.subject for item in batch if isinstance(item.event, LeadCreated)}
+        held: set[UUID] = set()
+        behind: set[Key] = set()
+        for item in batch:
+            patient = _patient_of(item)
+            if item.key in behind or (patient is not None and patient not in known and patient not in arriving):
+                held.add(item.envelope.id)
+                behind.add(item.key)
+        return cls(uow, consumes, known, held)
+
+    def clean_runs(self, batch: Sequence[Incoming]) -> list[Run]:
+        """Per subject the run that the batch would apply, where it is one; the rest goes the slow way."""
+        slow = {item.key for item in batch if item.envelope.id in self.held}
+        runs: dict[Key, Run] = {}
+        for item in batch:
+            key, sequence = item.key, item.envelope.sequence
+            if key in slow:
+                continue
+            run = runs.get(key)
+            if run is None:
+                runs[key] = Run(*key, sequence - 1, sequence)
+            elif run.last + 1 == sequence:
+                runs[key] = replace(run, last=sequence)
+            else:
+                slow.add(key)
+                del runs[key]
+        return list(runs.values())
+
+    async def slowly(self, rest: dict[Key, list[Incoming]]) -> None:
+        """Repetitions, overlaps, gaps and events that need another source: subject by subject, under its lock."""
+        blocked = await positions.blocked(self.uow.conn, list(rest))
+        for key in sorted(rest):
+            items = sorted(rest[key], key=lambda item: item.envelope.sequence)
+            position = await self.advance(key, items)
+            for item in items:
+                if item.envelope.sequence > position:
+                    await self._park(item, position, key in blocked)
+
+    async def advance(self, key: Key, items: Sequence[Incoming]) -> int:
+        """Apply those whose turn it is and move the position; returns where it stands."""
+        start = position = await positions.lock(self.uow.conn, *key)
+        for item in items:
+            if item.envelope.sequence <= position:
+                self.outcome.skipped[item.envelope.source] += 1
+            elif item.envelope.sequence == position + 1 and item.envelope.id not in self.held:
+                await self.dispatch(item)
+                position += 1
+        if position != start:
+            await positions.advance(self.uow.conn, *key, position)
+        return position
+
+    async def _park(self, item: Incoming, position: int, blocked: bool) -> None:
+        reason = "predecessor" if blocked else "gap"
+        if item.envelope.id in self.held:
+            reason = "needs:LeadCreated"
+        if await positions.park(self.uow.conn, item.parked(reason)):
+            self.outcome.parked[item.envelope.source] += 1
+        if reason == "gap":
+            self.outcome.gaps.setdefault(item.key, position + 1)
+
+    async def dispatch(self, item: Incoming) -> None:
+        """Call the event's handler, with the envelope's journey and trace."""
+        self.outcome.applied[item.envelope.source] += 1
+        self.outcome.moved.add(item.envelope.subject)
+        event, envelope = item.event, item.envelope
+        if event is None:
+            return
+        if isinstance(event, LeadCreated | TaskRaised) and event.key is not None:
+            await self.uow.keys.adopt(event.subject, event.key)
+        elif isinstance(event, LeadCreated):
+            await self._bury(event.subject)
+        if isinstance(event, PatientErased):
+            await self._handle(item)
+            await self._bury(event.patient_id)
+        elif not (isinstance(event, PatientEvent) and self.known.get(event.patient_id) is KeyState.ERASED):
+            await self._handle(item)
+        log.debug("event_applied", type=envelope.type, event=str(envelope.id))
+
+    async def _bury(self, patient: UUID) -> None:
+        await self.uow.keys.destroy(patient)
+        self.known[patient] = KeyState.ERASED
+
+    async def _handle(self, item: Incoming) -> None:
+        envelope = item.envelope
+        handler = self.consumes.handlers.get(envelope.type)
+        if handler is None:
+            return
+        with trace.span_from(envelope.traceparent, f"consume {envelope.name}"):
+            uow = replace(
+                self.uow,
+                actor=f"system:{self.uow.service}",
+                journey=envelope.correlationid,
+                cause=envelope.id,
+                traceparent=trace.current_traceparent() or envelope.traceparent,
+            )
+            await handler(uow, item.event, envelope)
+
+
+def _patient_of(item: Incoming) -> UUID | None:
+    """The patient that must be known before this event; None where it introduces them, or is about none."""
+    if item.event is None or isinstance(item.event, LeadCreated):
+        return None
+    if isinstance(item.event, PatientEvent):
+        return item.event.patient_id
+    return getattr(item.event, "patient_id", None)
