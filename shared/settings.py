@@ -80,3 +80,12 @@ class ServiceSettings(BaseSettings):
     def topic(self, name: str) -> str:
         """A topic's or group's real name in this stack."""
         return self.kafka_prefix + name
+
+
+class SignInSettings(ServiceSettings):
+    """What a service needs that signs staff in with the clinic's issuer (`shared.http.oidc`)."""
+
+    oidc_client_id: str = "dashboard"
+    oidc_client_secret: SecretStr
+    session_hours: int = Field(default=12, ge=1, le=24)
+    session_idle_minutes: int = Field(default=60, ge=5, le=720)

@@ -17,6 +17,8 @@ from shared.http.deps import ServiceDep
 from shared.http.middleware import BodyLimit, Edge
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
+from shared.web.assets import route as assets_route
+from shared.web.pages import Pages
 from shared.web import assets
 
 VERSION = "1"
@@ -40,8 +42,18 @@ async def exposition() -> Response:
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 
-def create_app(service: Service, *, title: str, routers: Sequence[APIRouter], staff_pages: bool = False) -> FastAPI:
-    """The HTTP side of a service. With `staff_pages` no description of the API is served: there is none to call."""
+def create_app(
+    service: Service,
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    pages: Pages | None = None,
+    staff_pages: bool = False,
+) -> FastAPI:
+    """The HTTP side of a service; with `pages` also its assets and problems as pages.
+
+    With `staff_pages` no description of the API is served: there is none to call.
+    """
     settings = service.settings
     logs.configure(service.name, settings)
     trace.configure(service.name, settings.otlp_endpoint)
@@ -68,10 +80,13 @@ def create_app(service: Service, *, title: str, routers: Sequence[APIRouter], st
         dependencies=[Depends(refuse_nul)],
     )
     app.state.service = service
+    app.state.pages = pages
     errors.install(app)
     app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(Edge, settings=settings)
     app.include_router(probes)
+    if pages is not None:
+        app.router.routes.append(assets_route)
     app.router.routes.append(assets.route)
     for router in routers:
         app.include_router(router)
