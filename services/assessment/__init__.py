@@ -1,0 +1,1 @@
+"""Assessment: what is known becomes a signed decision."""

@@ -1,0 +1,146 @@
+"""Rules of the clinic's file over what a chart says. Software flags and explains; a provider decides."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from services.assessment.domain.refusals import Invalid
+from services.assessment.domain.sections import History, Trial, Tried
+from shared.clinic.screening import Interaction, Limits, Screening, ScreeningRule
+from shared.contracts.assessment import Severity
+
+UNDER_AGE, OLDER, ALLERGY = "CI_AGE", "REL_AGE65", "CI_ALLERGY"
+COMPUTED = frozenset({UNDER_AGE, OLDER})
+"""Rules that are computed from the birth date and not asked."""
+
+_ORDER = {Severity.CRISIS: 0, Severity.HARD: 1, Severity.REVIEW: 2, Severity.INFO: 3}
+_HELPED = frozenset({"response", "remission"})
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that applies: what it is, why it speaks, who says so, and `because` of which entry of the chart."""
+
+    code: str
+    severity: Severity
+    label: str
+    reason: str
+    source: str
+    because: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"severity": self.severity.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Resistance:
+    """How many antidepressants were tried long enough at an adequate dose and did not help, of how many needed."""
+
+    counted: tuple[str, ...]
+    needed: int
+
+    @property
+    def met(self) -> bool:
+        """Whether the depression counts as treatment-resistant by the clinic's number."""
+        return len(self.counted) >= self.needed
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"counted": list(self.counted), "needed": self.needed, "met": self.met}
+
+
+def asked(screening: Screening) -> tuple[ScreeningRule, ...]:
+    """The rules that a person answers with yes or no."""
+    return tuple(rule for rule in screening.rules if rule.code not in COMPUTED)
+
+
+def check_conditions(screening: Screening, history: History) -> None:
+    """Refuse a condition that the clinic's file doesn't know: its severity would be unknown too.
+
+    Raises:
+        Invalid: names the codes.
+    """
+    known = {rule.code for rule in asked(screening)}
+    strange = sorted(each.code for each in history.conditions if each.code not in known)
+    if strange:
+        raise Invalid(
+            "unknown_condition",
+            f"The clinic's file has no such condition: {', '.join(strange)}.",
+            "Choose one from the list, or write it in the notes.",
+            "conditions",
+        )
+
+
+def findings(screening: Screening, history: History | None, *, today: date) -> tuple[Finding, ...]:
+    """All rules that apply, the strongest first. `today` is a day in the clinic's zone."""
+    if history is None:
+        return ()
+    found: dict[str, Finding] = {}
+    rules = {rule.code: rule for rule in screening.rules}
+    for condition in history.conditions:
+        if condition.code in rules:
+            found[condition.code] = _speaks(rules[condition.code], condition.note)
+    for code, because in _computed(screening, history, today):
+        if code in rules and code not in found:
+            found[code] = _speaks(rules[code], because)
+    for interaction in screening.interactions:
+        taken = [each.name for each in history.medications if _names(interaction, each.name)]
+        if taken:
+            found[interaction.code] = _speaks(interaction, ", ".join(taken))
+    return tuple(sorted(found.values(), key=lambda finding: (_ORDER[finding.severity], finding.code)))
+
+
+def _computed(screening: Screening, history: History, today: date) -> list[tuple[str, str]]:
+    speaking: list[tuple[str, str]] = []
+    if history.born is not None:
+        years = age(history.born, today)
+        if years < screening.limits.adult_age:
+            speaking.append((UNDER_AGE, str(years)))
+        if years >= screening.limits.older_age:
+            speaking.append((OLDER, str(years)))
+    speaking += [(ALLERGY, each.substance) for each in history.allergies if "ketamin" in each.substance.casefold()]
+    return speaking
+
+
+def _speaks(rule: ScreeningRule | Interaction, because: str) -> Finding:
+    return Finding(rule.code, Severity(rule.severity), rule.label, rule.reason, rule.source, because)
+
+
+def _names(interaction: Interaction, medication: str) -> bool:
+    """Whether a medication's name has one of the group's names as whole words ("tramadol" in "Tramadol 50 mg")."""
+    words = f" {' '.join(_WORD.findall(medication.casefold()))} "
+    return any(f" {' '.join(_WORD.findall(name))} " in words for name in interaction.names)
+
+
+def age(born: date, today: date) -> int:
+    """Completed years. Someone born on 29 February has their birthday on 1 March in common years."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def resistance(limits: Limits, tried: Tried | None, *, today: date) -> Resistance:
+    """Count distinct antidepressants of the current episode with adequate dose and duration that did not help.
+
+    Adequate is at least `limits.adequate_weeks` at a therapeutic dose, taken at least in part. What is unknown
+    doesn't count: a person has to say it.
+    """
+    weeks = timedelta(weeks=limits.adequate_weeks)
+    counted: dict[str, str] = {}
+    for trial in tried.trials if tried else ():
+        if _failed(trial, weeks, today):
+            counted.setdefault(" ".join(trial.name.casefold().split()), trial.name)
+    return Resistance(tuple(counted.values()), limits.resistant_after)
+
+
+def _failed(trial: Trial, adequate: timedelta, today: date) -> bool:
+    return (
+        trial.kind == "antidepressant"
+        and trial.current_episode
+        and trial.adequate_dose is True
+        and trial.start is not None
+        and (trial.end or today) - trial.start >= adequate
+        and trial.adherence != "poor"
+        and trial.outcome not in _HELPED
+    )

@@ -1,0 +1,89 @@
+"""Rows as the repository gives and takes them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.assessment.domain.sections import SectionKind
+from shared.contracts.assessment import Route
+
+
+@dataclass(frozen=True, slots=True)
+class SectionRow:
+    """One saved version of a section; `content` is sealed JSON."""
+
+    kind: SectionKind
+    version: int
+    content: str
+    author: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """Who saved which version when."""
+
+    kind: SectionKind
+    version: int
+    author: str
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentRow:
+    """A completed assessment; `content` is sealed JSON, what `content_hash` is over."""
+
+    id: UUID
+    patient_id: UUID
+    version: int
+    content: str
+    content_hash: str
+    policy_hash: str
+    completed_by: str
+    completed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A signed decision; `statement` is sealed canonical JSON."""
+
+    id: UUID
+    patient_id: UUID
+    assessment_id: UUID
+    action: str
+    provider_id: str
+    licence: str
+    licence_state: str
+    signed_at: datetime
+    policy_hash: str
+    statement: str
+    digest: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """An approval and what became of it."""
+
+    id: UUID
+    decision_id: UUID
+    route: Route
+    sessions: int
+    valid_until: datetime
+    state: str
+    ended_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConcernRow:
+    """A safety concern; `reason` is why it was cleared, sealed."""
+
+    id: UUID
+    kind: str
+    level: str
+    raised_at: datetime
+    raised_by: str
+    cleared_at: datetime | None
+    cleared_by: str | None
+    reason: str | None

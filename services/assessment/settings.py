@@ -1,0 +1,11 @@
+"""Assessment's settings."""
+
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Read from `PASSAGE_ASSESSMENT_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="PASSAGE_ASSESSMENT_", extra="ignore", frozen=True)

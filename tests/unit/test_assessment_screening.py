@@ -1,0 +1,144 @@
+"""What the clinic's rules say about a chart, and what they don't."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.assessment.domain.refusals import Invalid
+from services.assessment.domain.screening import age, check_conditions, findings, resistance
+from services.assessment.domain.sections import Allergy, Condition, History, Medication, Trial, Tried
+from shared.clinic import load
+from shared.contracts.assessment import Severity
+
+CLINIC = load(Path("deploy/clinics/harbor.toml"))
+TODAY = date(2026, 12, 3)
+SIX_WEEKS = timedelta(weeks=6)
+
+
+def flags(history: History) -> dict[str, Severity]:
+    return {found.code: found.severity for found in findings(CLINIC.screening, history, today=TODAY)}
+
+
+def test_a_ticked_condition_speaks_with_its_reason_and_source():
+    found = findings(
+        CLINIC.screening, History(conditions=(Condition(code="CI_ANEURYSM", note="clipped in 2019"),)), today=TODAY
+    )
+    assert [f.code for f in found] == ["CI_ANEURYSM"]
+    assert found[0].severity is Severity.HARD
+    assert found[0].reason
+    assert found[0].source
+    assert found[0].because == "clipped in 2019"
+
+
+def test_the_strongest_comes_first():
+    history = History(
+        conditions=tuple(Condition(code=code) for code in ("REL_SUD", "CI_PREGNANCY", "CRISIS_SI")),
+        medications=(Medication(name="Sertraline"),),
+    )
+    severities = [found.severity for found in findings(CLINIC.screening, history, today=TODAY)]
+    assert severities == [Severity.CRISIS, Severity.HARD, Severity.REVIEW, Severity.INFO]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Lamotrigine 100 mg", "IX_LAMOTRIGINE"),
+        ("LAMICTAL XR", "IX_LAMOTRIGINE"),
+        ("St. John's wort", None),
+        ("St Johns Wort", "IX_CYP"),
+        ("Diazepamine-like tea", None),
+        ("tramadol/acetaminophen", "IX_DEPRESSANT"),
+    ],
+)
+def test_medication_is_found_by_whole_words(name, code):
+    assert set(flags(History(medications=(Medication(name=name),)))) == ({code} if code else set())
+
+
+@pytest.mark.parametrize(
+    ("born", "expected"),
+    [
+        (date(2008, 12, 4), {"CI_AGE"}),
+        (date(2008, 12, 3), set()),
+        (date(1961, 12, 4), set()),
+        (date(1961, 12, 3), {"REL_AGE65"}),
+        (None, set()),
+    ],
+)
+def test_age_counts_to_the_day(born, expected):
+    assert set(flags(History(born=born))) == expected
+
+
+def test_an_allergy_to_the_medicine_is_a_hard_flag_however_it_is_written():
+    assert flags(History(allergies=(Allergy(substance="S-Ketamine"),))) == {"CI_ALLERGY": Severity.HARD}
+    assert flags(History(allergies=(Allergy(substance="esketamina"),))) == {"CI_ALLERGY": Severity.HARD}
+    assert flags(History(allergies=(Allergy(substance="penicillin"),))) == {}
+
+
+def test_a_condition_the_clinic_does_not_know_is_refused_by_name():
+    with pytest.raises(Invalid) as refused:
+        check_conditions(CLINIC.screening, History(conditions=(Condition(code="CI_MADE_UP"),)))
+    assert "CI_MADE_UP" in refused.value.detail
+    with pytest.raises(Invalid):  # computed from the birth date, never ticked
+        check_conditions(CLINIC.screening, History(conditions=(Condition(code="CI_AGE"),)))
+
+
+def trial(name="Sertraline", **over) -> Trial:
+    given_ = {
+        "kind": "antidepressant", "name": name, "adequate_dose": True, "start": date(2026, 1, 1),
+        "end": date(2026, 1, 1) + SIX_WEEKS, "adherence": "full", "outcome": "none",
+    }  # fmt: skip
+    return Trial(**(given_ | over))
+
+
+def counted(*trials: Trial) -> int:
+    return len(resistance(CLINIC.screening.limits, Tried(trials=trials), today=TODAY).counted)
+
+
+def test_two_adequate_antidepressants_are_treatment_resistance():
+    found = resistance(CLINIC.screening.limits, Tried(trials=(trial(), trial("Venlafaxine"))), today=TODAY)
+    assert found.met
+    assert found.counted == ("Sertraline", "Venlafaxine")
+    assert not resistance(CLINIC.screening.limits, Tried(trials=(trial(),)), today=TODAY).met
+    assert not resistance(CLINIC.screening.limits, None, today=TODAY).met
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"end": date(2026, 1, 1) + SIX_WEEKS - timedelta(days=1)},
+        {"adequate_dose": False},
+        {"adequate_dose": None},
+        {"start": None},
+        {"kind": "therapy"},
+        {"current_episode": False},
+        {"adherence": "poor"},
+        {"outcome": "remission"},
+        {"outcome": "response"},
+    ],
+)
+def test_what_was_too_short_too_weak_unknown_or_helped_does_not_count(over):
+    assert counted(trial(**over)) == 0
+
+
+def test_the_same_drug_twice_counts_once_and_a_running_one_until_today():
+    assert counted(trial(), trial(" sertraline ")) == 1
+    assert counted(trial(start=TODAY - SIX_WEEKS, end=None)) == 1
+    assert counted(trial(start=TODAY - SIX_WEEKS + timedelta(days=1), end=None)) == 0
+
+
+@given(born=st.dates(min_value=date(1900, 1, 1), max_value=TODAY), days=st.integers(0, 20_000))
+def test_age_never_runs_backwards_and_rises_by_one_at_most(born, days):
+    day = born + timedelta(days=days)
+    years = age(born, day)
+    assert years >= 0
+    assert age(born, day + timedelta(days=1)) - years in (0, 1)
+
+
+@given(st.lists(st.sampled_from([rule.code for rule in CLINIC.screening.rules]), unique=True, max_size=10))
+def test_findings_do_not_depend_on_the_order_of_entry(codes):
+    there = History(conditions=tuple(Condition(code=code) for code in codes))
+    back = History(conditions=tuple(Condition(code=code) for code in reversed(codes)))
+    assert findings(CLINIC.screening, there, today=TODAY) == findings(CLINIC.screening, back, today=TODAY)
