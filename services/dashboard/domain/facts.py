@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.contracts.assessment import Flag
 from shared.contracts.base import Contract, Sealed
 
@@ -80,8 +82,8 @@ class Assessment(Contract):
     flags: tuple[Flag, ...] = ()
     decision: Decision | None = None
     approval: Approval | None = None
-    scores: dict[str, Score] = {}
-    concerns: dict[UUID, Concern] = {}
+    scores: dict[str, Score] = Field(default_factory=dict)
+    concerns: dict[UUID, Concern] = Field(default_factory=dict)
 
 
 class Appointment(Contract):
@@ -108,7 +110,7 @@ class Appointment(Contract):
 class Scheduling(Contract):
     """What is booked, and why a course could not be."""
 
-    appointments: dict[UUID, Appointment] = {}
+    appointments: dict[UUID, Appointment] = Field(default_factory=dict)
     infeasible: tuple[str, ...] = ()
 
 
@@ -122,9 +124,9 @@ class Ride(Contract):
 class Notifications(Contract):
     """What was said and answered. `prep` holds the answers of each appointment by item."""
 
-    rides: dict[UUID, Ride] = {}
-    prep: dict[UUID, dict[str, bool]] = {}
-    failed: dict[UUID, str] = {}
+    rides: dict[UUID, Ride] = Field(default_factory=dict)
+    prep: dict[UUID, dict[str, bool]] = Field(default_factory=dict)
+    failed: dict[UUID, str] = Field(default_factory=dict)
     sent: int = 0
 
 
@@ -157,3 +159,27 @@ class Patient(Contract):
         """The approval that holds at `now`."""
         approval = self.assessment.approval
         return approval if approval and approval.ended is None and now < approval.valid_until else None
+
+    def joined(self, absorbed: "Patient") -> "Patient":
+        """This patient together with one who turned out to be the same: what they are called stays, the rest is added.
+
+        Sealed words stay with their own person's key, so names and escorts of the absorbed one are not taken over.
+        """
+        theirs = absorbed.notifications
+        rides = {key: ride.model_copy(update={"escort": None}) for key, ride in theirs.rides.items()}
+        mine = self.assessment if self.assessment != Assessment() else absorbed.assessment
+        return self.model_copy(
+            update={
+                "assessment": mine,
+                "scheduling": Scheduling(
+                    appointments={**absorbed.scheduling.appointments, **self.scheduling.appointments},
+                    infeasible=self.scheduling.infeasible or absorbed.scheduling.infeasible,
+                ),
+                "notifications": Notifications(
+                    rides={**rides, **self.notifications.rides},
+                    prep={**theirs.prep, **self.notifications.prep},
+                    failed={**theirs.failed, **self.notifications.failed},
+                    sent=self.notifications.sent + theirs.sent,
+                ),
+            }
+        )

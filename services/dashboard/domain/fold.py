@@ -1,4 +1,4 @@
-"""Folding an event into its producer's facts. Total: an event that changes nothing shown returns the facts as they are."""
+"""Folding an event into its producer's facts. An event that changes nothing shown returns the facts as they are."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -133,10 +133,10 @@ def _decided(
     kind: Decided,
     by: str,
     at: datetime,
-    alternative: str | None = None,
+    other: str | None = None,
     follow_up: str | None = None,
 ) -> Assessment:
-    decision = Decision(kind=kind, by=by, at=at, alternative=alternative, follow_up_on=follow_up)
+    decision = Decision(kind=kind, by=by, at=at, alternative=other, follow_up_on=follow_up)
     return _with(facts, awaiting=False, decision=decision)
 
 

@@ -1,0 +1,74 @@
+"""An event becomes facts, a line of the story and, where it is one, a task. Each runs in the consumer's transaction."""
+
+from uuid import UUID
+
+from services.dashboard import repository
+from services.dashboard.domain.fold import fold
+from services.dashboard.repository import Work
+from shared.contracts.base import Event, PatientEvent
+from shared.contracts.envelope import Envelope
+from shared.contracts.intake import LeadMerged, LeadUnmerged
+from shared.contracts.tasks import TaskClosed, TaskRaised
+from shared.uow import UnitOfWork
+
+# A patient's wrapped key must not survive its erasure here.
+NEVER_KEPT = {"key"}
+
+
+async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
+    """Take an event into the read model."""
+    patient_id = patient_of(event)
+    payload = event.model_dump(mode="json", exclude=NEVER_KEPT, exclude_none=True)
+    await repository.tell(
+        uow.conn,
+        source=at.source,
+        subject=at.subject,
+        sequence=at.sequence,
+        patient_id=patient_id,
+        type_=at.type,
+        at=at.time,
+        actor=at.actor,
+        payload=payload,
+    )
+    match event:
+        case TaskRaised():
+            await _raised(uow, event, at)
+        case TaskClosed():
+            await repository.closed(uow.conn, event.task_id, at.time, event.outcome)
+        case LeadMerged():
+            await repository.merge(uow.conn, event.patient_id, event.absorbed_id)
+        case LeadUnmerged():
+            await repository.unmerge(uow.conn, event.patient_id, event.absorbed_id)
+        case PatientEvent():
+            known = await repository.facts_of(uow.conn, event.patient_id, at.source)
+            told = fold(known, event, at.time)
+            if told is not known:
+                await repository.save_facts(uow.conn, event.patient_id, at.source, told)
+        case _:
+            pass
+    touched: set[UUID | None] = {patient_id}
+    if isinstance(event, LeadMerged | LeadUnmerged):
+        touched.add(event.absorbed_id)
+    await repository.changed(uow.conn, touched)
+
+
+async def _raised(uow: UnitOfWork, event: TaskRaised, at: Envelope) -> None:
+    work = Work(
+        task_id=event.task_id,
+        source=at.source,
+        subject=event.subject,
+        patient_id=event.patient_id,
+        kind=event.kind,
+        role=event.role,
+        deadline=event.deadline,
+        appointment_id=event.appointment_id,
+        detail=event.detail,
+        raised_at=at.time,
+    )
+    await repository.raised(uow.conn, work, event.occurrence)
+
+
+def patient_of(event: Event) -> UUID | None:
+    """The patient whom an event is about; None for a task or a calendar without one."""
+    found: UUID | None = getattr(event, "patient_id", None)
+    return found

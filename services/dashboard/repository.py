@@ -1,0 +1,234 @@
+"""Every SQL statement of the dashboard."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.dashboard.domain.facts import Patient
+from services.dashboard.domain.fold import MODELS, Facts
+from shared.contracts.base import Source
+
+CHANNEL = "dashboard_changes"
+
+FACTS = "select facts from facts where patient_id = $1 and source = $2"
+SAVE_FACTS = """
+insert into facts (patient_id, source, facts) values ($1, $2, $3::jsonb)
+on conflict (patient_id, source) do update set facts = excluded.facts
+"""
+ALL_FACTS = "select patient_id, source, facts from facts"
+FACTS_OF = "select patient_id, source, facts from facts where patient_id = any($1::uuid[])"
+TELL = """
+insert into story (source, subject, sequence, patient_id, type, at, actor, payload)
+values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb) on conflict do nothing
+"""
+CHANGED = "insert into changes (patient_id) values ($1)"
+NOTIFY = "select pg_notify('dashboard_changes', '')"
+STORY = """
+select source, subject, sequence, patient_id, type, at, actor, payload from story
+ where patient_id = any($1::uuid[]) order by at desc, source, sequence desc limit $2
+"""
+MERGE = "insert into aliases (patient_id, absorbed_id) values ($1, $2) on conflict do nothing"
+UNMERGE = "delete from aliases where patient_id = $1 and absorbed_id = $2"
+ALIASES = "select patient_id, absorbed_id from aliases"
+RAISED = """
+insert into work (task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
+"""
+CLOSED = "update work set closed_at = $2, outcome = $3 where task_id = $1"
+OPEN_WORK = """
+select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
+ where closed_at is null order by deadline nulls last, raised_at
+"""
+TASK = """
+select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
+ where task_id = $1
+"""
+# One statement, so that the rows and the new cursor come from one snapshot. What was given an id before the cursor but
+# committed after it has a transaction id at or above it, and is found the next time.
+SINCE = """
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as cursor, c.id, c.patient_id
+  from (select 1) one left join changes c on c.xid >= $1::bigint::text::xid8
+"""
+NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+OLDEST = "select min(xid::text::bigint) from changes"
+SWEEP = "delete from changes where at < clock_timestamp() - interval '1 day'"
+READERS = """
+select actor, max(at) as at from audit where subject = $1 and action = 'read' and actor like 'staff:%'
+ group by actor order by at desc limit 6
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of the story; sealed fields are still sealed."""
+
+    source: str
+    sequence: int
+    patient_id: UUID
+    type: str
+    at: datetime
+    actor: str
+    payload: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """`LeadCreated`."""
+        return self.type.split(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An open task, of any service. `detail` is sealed for `subject`."""
+
+    task_id: UUID
+    source: str
+    subject: UUID
+    patient_id: UUID | None
+    kind: str
+    role: str
+    deadline: datetime | None
+    appointment_id: UUID | None
+    detail: str | None
+    raised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes since a cursor: by id, so that one that is seen again can be told apart. `patient_id` may be null."""
+
+    cursor: int
+    rows: dict[int, UUID | None]
+
+
+async def facts_of(conn: asyncpg.Connection, patient_id: UUID, source: Source) -> Facts:
+    """One producer's facts; empty ones where nothing was said yet."""
+    raw = await conn.fetchval(FACTS, patient_id, source)
+    model = MODELS[source]
+    return model() if raw is None else model.model_validate_json(raw)
+
+
+async def save_facts(conn: asyncpg.Connection, patient_id: UUID, source: Source, facts: Facts) -> None:
+    await conn.execute(SAVE_FACTS, patient_id, source, facts.model_dump_json(exclude_defaults=True))
+
+
+async def patients(conn: asyncpg.Connection, only: Collection[UUID] | None = None) -> dict[UUID, Patient]:
+    """Facts of all producers by patient; of `only` these, where given."""
+    rows = await (conn.fetch(ALL_FACTS) if only is None else conn.fetch(FACTS_OF, list(only)))
+    found: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["patient_id"], {})[row["source"]] = json.loads(row["facts"])
+    return {key: Patient.model_validate({"patient_id": key, **said}) for key, said in found.items()}
+
+
+async def tell(
+    conn: asyncpg.Connection,
+    *,
+    source: Source,
+    subject: UUID,
+    sequence: int,
+    patient_id: UUID | None,
+    type_: str,
+    at: datetime,
+    actor: str,
+    payload: dict[str, Any],
+) -> None:
+    """Add an event to the story, once."""
+    await conn.execute(TELL, source, subject, sequence, patient_id, type_, at, actor, json.dumps(payload))
+
+
+async def changed(conn: asyncpg.Connection, patient_ids: Iterable[UUID | None]) -> None:
+    """Have open pages renewed when this transaction commits."""
+    await conn.executemany(CHANGED, [(patient_id,) for patient_id in patient_ids])
+    await conn.execute(NOTIFY)
+
+
+async def story(conn: asyncpg.Connection, patient_ids: Collection[UUID], limit: int) -> list[Told]:
+    """The newest events first."""
+    return [
+        Told(
+            row["source"],
+            row["sequence"],
+            row["patient_id"],
+            row["type"],
+            row["at"],
+            row["actor"],
+            json.loads(row["payload"]),
+        )
+        for row in await conn.fetch(STORY, list(patient_ids), limit)
+    ]
+
+
+async def merge(conn: asyncpg.Connection, patient_id: UUID, absorbed_id: UUID) -> None:
+    await conn.execute(MERGE, patient_id, absorbed_id)
+
+
+async def unmerge(conn: asyncpg.Connection, patient_id: UUID, absorbed_id: UUID) -> None:
+    await conn.execute(UNMERGE, patient_id, absorbed_id)
+
+
+async def aliases(conn: asyncpg.Connection) -> dict[UUID, UUID]:
+    """Absorbed patient to the one they turned out to be."""
+    rows = await conn.fetch(ALIASES)
+    return {row["absorbed_id"]: row["patient_id"] for row in rows}
+
+
+async def raised(conn: asyncpg.Connection, work: Work, occurrence: str) -> None:
+    await conn.execute(
+        RAISED,
+        work.task_id,
+        work.source,
+        work.subject,
+        work.patient_id,
+        work.kind,
+        occurrence,
+        work.role,
+        work.deadline,
+        work.appointment_id,
+        work.detail,
+        work.raised_at,
+    )
+
+
+async def closed(conn: asyncpg.Connection, task_id: UUID, at: datetime, outcome: str) -> None:
+    await conn.execute(CLOSED, task_id, at, outcome)
+
+
+async def open_work(conn: asyncpg.Connection) -> list[Work]:
+    """All open tasks, the nearest deadline first."""
+    return [Work(**dict(row)) for row in await conn.fetch(OPEN_WORK)]
+
+
+async def task(conn: asyncpg.Connection, task_id: UUID) -> Work | None:
+    row = await conn.fetchrow(TASK, task_id)
+    return None if row is None else Work(**dict(row))
+
+
+async def cursor(conn: asyncpg.Connection) -> int:
+    """Where changes begin that are not visible yet."""
+    return int(await conn.fetchval(NOW))
+
+
+async def since(conn: asyncpg.Connection, cursor: int) -> Changes:
+    """What changed at or after a cursor, and the next cursor."""
+    rows = await conn.fetch(SINCE, cursor)
+    return Changes(rows[0]["cursor"], {row["id"]: row["patient_id"] for row in rows if row["id"] is not None})
+
+
+async def forgotten(conn: asyncpg.Connection, cursor: int) -> bool:
+    """Whether changes after this cursor may have been swept: then everything counts as changed."""
+    oldest = await conn.fetchval(OLDEST)
+    return oldest is None or cursor < oldest
+
+
+async def sweep(conn: asyncpg.Connection) -> None:
+    await conn.execute(SWEEP)
+
+
+async def readers(conn: asyncpg.Connection, patient_id: UUID) -> list[tuple[str, datetime]]:
+    """Who of the staff read this patient's page, and when last."""
+    return [(row["actor"].removeprefix("staff:"), row["at"]) for row in await conn.fetch(READERS, patient_id)]
