@@ -17,9 +17,8 @@ from shared.http.deps import ServiceDep
 from shared.http.middleware import BodyLimit, Edge
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
-from shared.web.assets import route as assets_route
-from shared.web.pages import Pages
 from shared.web import assets
+from shared.web.pages import Pages
 
 VERSION = "1"
 probes = APIRouter(include_in_schema=False)
@@ -50,7 +49,7 @@ def create_app(
     pages: Pages | None = None,
     staff_pages: bool = False,
 ) -> FastAPI:
-    """The HTTP side of a service; with `pages` also its assets and problems as pages.
+    """The HTTP side of a service; with `pages`, problems are shown to people as pages.
 
     With `staff_pages` no description of the API is served: there is none to call.
     """
@@ -85,8 +84,6 @@ def create_app(
     app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(Edge, settings=settings)
     app.include_router(probes)
-    if pages is not None:
-        app.router.routes.append(assets_route)
     app.router.routes.append(assets.route)
     for router in routers:
         app.include_router(router)
