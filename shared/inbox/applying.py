@@ -187,7 +187,7 @@ class _Attempt:
             await self._bury(event.patient_id)
         elif not (isinstance(event, PatientEvent) and self.known.get(event.patient_id) is KeyState.ERASED):
             await self._handle(item)
-        log.debug("event_applied", type=envelope.type, event=str(envelope.id))
+        log.debug("event_applied", type=envelope.type, event_id=str(envelope.id))
 
     async def _bury(self, patient: UUID) -> None:
         await self.uow.keys.destroy(patient)

@@ -172,7 +172,7 @@ class Consumer:
             outcome = await self._applier.apply(items)
         except LATER:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is decided in _alone
             if len(items) == 1:
                 await self._alone(items[0], error)
                 return
@@ -196,7 +196,7 @@ class Consumer:
                 outcome = await self._applier.apply([item])
             except LATER:
                 raise
-            except Exception as again:
+            except Exception as again:  # noqa: BLE001 - as above
                 error = again
             else:
                 await self.ask(outcome.gaps)
@@ -211,7 +211,7 @@ class Consumer:
                 "permanent" if isinstance(error, Permanent) else "exhausted",
                 str(error) if isinstance(error, Permanent) else type(error).__name__,
             )
-            log.error("event_given_up", type=item.envelope.type, event=str(item.envelope.id), exc_info=error)
+            log.error("event_given_up", type=item.envelope.type, event_id=str(item.envelope.id), exc_info=error)
 
     async def _raw_record(self, record: Record) -> bool:
         """Hand over a record that is no event; False when it was given up."""
@@ -220,15 +220,16 @@ class Consumer:
             try:
                 async with self._open() as uow:
                     await handler(uow, record)
-                return True
             except LATER:
                 raise
             except Exception as error:
                 if pause is None or isinstance(error, Permanent):
                     await self._give_up(record, None, "permanent", type(error).__name__)
                     log.error("record_given_up", topic=record.topic, exc_info=error)
-                    return False
+                    break
                 await asyncio.sleep(pause)
+            else:
+                return True
         return False
 
     async def _give_up(self, record: Record, item: Incoming | None, reason: str, error: str) -> None:

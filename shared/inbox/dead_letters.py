@@ -19,7 +19,8 @@ from shared.security.keyring import Keyring
 from shared.security.sealing import open_record, seal_record
 
 INSERT = """
-insert into dead_letters (fingerprint, source, subject, sequence, type, reason, error, topic, partition, "offset", record)
+insert into dead_letters
+    (fingerprint, source, subject, sequence, type, reason, error, topic, partition, "offset", record)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (fingerprint) do nothing returning id
 """
@@ -80,13 +81,8 @@ async def keep(
 ) -> str:
     """Write the row, once per event or record; returns the sealed record for the topic."""
     sealed = seal(keyring, record)
-    identity = (
-        str(envelope.id)
-        if envelope
-        else "/".join(
-            (record.topic, str(record.partition), str(record.offset), hashlib.sha256(record.value).hexdigest())
-        )
-    )
+    place = (record.topic, str(record.partition), str(record.offset), hashlib.sha256(record.value).hexdigest())
+    identity = str(envelope.id) if envelope else "/".join(place)
     await conn.execute(
         INSERT,
         hashlib.sha256(identity.encode()).digest(),
