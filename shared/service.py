@@ -75,19 +75,16 @@ class Service:
         self._running: list[asyncio.Task[None]] = []
 
     def _make_relay(self) -> Relay | None:
-        for source in SOURCES:
-            if source == self.name:
-                return Relay(
-                    source,
-                    lambda: connect(self.dsn, name=f"{source}-relay"),
-                    Publisher(
-                        bootstrap=self.settings.kafka,
-                        topic=self.settings.topic(events_of(source)),
-                        source=source,
-                        idempotent=self.settings.kafka_idempotent,
-                    ),
-                )
-        return None
+        source = next((source for source in SOURCES if source == self.name), None)
+        if source is None:
+            return None
+        publisher = Publisher(
+            bootstrap=self.settings.kafka,
+            topic=self.settings.topic(events_of(source)),
+            source=source,
+            idempotent=self.settings.kafka_idempotent,
+        )
+        return Relay(source, lambda: connect(self.dsn, name=f"{source}-relay"), publisher)
 
     @property
     def dsn(self) -> str:
@@ -187,12 +184,13 @@ class Service:
         while True:
             try:
                 await job(self)
-                return
             except Exception as error:
                 pause = RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]
                 failures += 1
                 log.warning("job_failed", job=name, error=type(error).__name__, seconds=pause, exc_info=failures == 1)
                 await asyncio.sleep(pause)
+            else:
+                return
 
     def wake_timers(self) -> None:
         """Business time has moved, or a timer was set for now."""

@@ -142,7 +142,8 @@ async def check_cluster(conn: asyncpg.Connection) -> None:
     elif row["cluster"] != row["here"]:
         raise ForeignCluster(
             "the event log's cursor was written in another database cluster; after pg_upgrade or a promotion run "
-            "`passage relay same-history`, after a restore from backup empty the broker and run `passage relay restored`"
+            "`passage relay same-history`, after a restore from backup empty the broker and run "
+            "`passage relay restored`"
         )
 
 

@@ -94,11 +94,7 @@ class Relay:
             finally:
                 self.leading = False
                 if conn is not None:
-                    # A broken connection takes its time to close; what matters is that it is not reused.
-                    with contextlib.suppress(Exception):
-                        await conn.close(timeout=2)
-                        continue
-                    conn.terminate()
+                    await _close(conn)
 
     async def _lead(self, conn: asyncpg.Connection) -> None:
         await cursors.check_cluster(conn)
@@ -177,9 +173,18 @@ class Relay:
         rows = await cursors.window(conn, at, self._page)
         if len(rows) == self._page:
             return _Page(rows, replace(at, after_id=rows[-1].id))
-        assert at.upper is not None and at.upper_at is not None
+        assert at.upper is not None
+        assert at.upper_at is not None
         return _Page(rows, Cursor(at.upper, at.upper_at, None, None, 0, at.term))
 
     async def _save(self, conn: asyncpg.Connection, at: Cursor) -> None:
         if not await cursors.save(conn, at):
             raise LostLeadership(self._service)
+
+
+async def _close(conn: asyncpg.Connection) -> None:
+    """Let go of the lock, also where the connection no longer answers."""
+    try:
+        await conn.close(timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        conn.terminate()
