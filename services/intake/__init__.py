@@ -1,0 +1,1 @@
+"""Intake: a contact through any channel becomes one patient, once."""

@@ -1,0 +1,1 @@
+"""Outside parties behind a small port."""

@@ -1,0 +1,118 @@
+"""The JSON door: leads from other programs of the clinic."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.intake.agreements import agreement
+from services.intake.api.edge import attempt, key_reused, unusable
+from services.intake.api.producers import KeyDep, ProducerDep
+from services.intake.domain.contact import Unusable
+from services.intake.handlers import leads
+from services.intake.reading import read
+from services.intake.repository.patients import Key
+from shared.contracts.intake import ConsentKind
+from shared.contracts.submissions import Submission
+from shared.http.deps import ServiceDep
+from shared.http.errors import invalid
+from shared.http.problems import Problem
+from shared.service import Service
+
+router = APIRouter(tags=["leads"])
+BULK_LIMIT = 500
+
+
+class LeadAccepted(BaseModel):
+    """Whose contact it is, and by when a person answers. The same person has the same id."""
+
+    patient_id: UUID
+    answer_due: datetime
+
+
+class BulkItem(BaseModel):
+    """A contact under its own idempotency key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=1, max_length=255)
+    lead: dict[str, Any]
+
+
+class BulkResult(BaseModel):
+    """What became of one item: `status` as a single request would have had it."""
+
+    key: str
+    status: int
+    accepted: LeadAccepted | None = None
+    problem: dict[str, Any] | None = None
+
+
+@router.post("/api/v1/leads", status_code=201)
+async def create_lead(body: Submission, service: ServiceDep, producer: ProducerDep, key: KeyDep) -> LeadAccepted:
+    """Hand in a contact. The same key with the same content is answered alike, however often it is sent."""
+    return await _take(service, producer, key, body)
+
+
+@router.post("/api/v1/leads/bulk")
+async def create_leads(body: list[BulkItem], service: ServiceDep, producer: ProducerDep) -> list[BulkResult]:
+    """Hand in up to 500 contacts, each under its own key; each is accepted or refused by itself."""
+    if len(body) > BULK_LIMIT:
+        raise Problem(413, "too_many_items", "Too many at once", remedy=f"Send at most {BULK_LIMIT} in one request.")
+    return [await _take_item(service, producer, item) for item in body]
+
+
+@router.get("/api/v1/consent-texts")
+async def consent_texts(service: ServiceDep) -> list[dict[str, str]]:
+    """What `consent_sms` and `consent_email` mean: show these words, unticked, in the person's language."""
+    texts = [
+        agreement(service.clinic, kind, language)
+        for kind in (ConsentKind.SMS, ConsentKind.EMAIL)
+        for language in service.clinic.languages
+    ]
+    return [
+        {"kind": text.kind, "language": text.language, "version": text.version, "words": text.words, "hash": text.hash}
+        for text in texts
+    ]
+
+
+@router.get("/.well-known/passage-submissions.jwk")
+async def submissions_key(service: ServiceDep) -> dict[str, Any]:
+    """The key to which contacts on Kafka are encrypted (JWE compact, ECDH-ES with A256GCM)."""
+    public: dict[str, Any] = service.state.mailbox.public
+    return public
+
+
+async def _take(service: Service, producer: str, key: bytes, body: Submission) -> LeadAccepted:
+    try:
+        contact = read(body, service.clinic)
+    except Unusable as error:
+        raise unusable(error.wrong) from error
+    said = hashlib.sha256(body.model_dump_json().encode()).digest()
+    try:
+        accepted = await attempt(
+            service,
+            f"producer:{producer}",
+            lambda uow: leads.accept(uow, contact, Key(f"api:{producer}", key, said)),
+        )
+    except leads.KeyReused as error:
+        raise key_reused() from error
+    return LeadAccepted(patient_id=accepted.patient_id, answer_due=accepted.answer_due)
+
+
+async def _take_item(service: Service, producer: str, item: BulkItem) -> BulkResult:
+    try:
+        lead = Submission.model_validate(item.lead)
+        accepted = await _take(service, producer, hashlib.sha256(item.key.strip().encode()).digest(), lead)
+    except ValidationError as error:
+        return _refused(item.key, invalid(error.errors(include_input=False)))
+    except Problem as problem:
+        return _refused(item.key, problem)
+    return BulkResult(key=item.key, status=201, accepted=accepted)
+
+
+def _refused(key: str, problem: Problem) -> BulkResult:
+    return BulkResult(key=key, status=problem.status, problem=problem.body(None))

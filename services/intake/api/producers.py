@@ -1,0 +1,123 @@
+"""Producers of leads: who asks, how much they may, and what they call what they send."""
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+import asyncpg
+from fastapi import Depends, Header
+from starlette.requests import Request
+
+from services.intake.repository import doors
+from services.intake.settings import IntakeSettings
+from shared.http.deps import ServiceDep
+from shared.http.problems import BadRequest, Unauthorized
+from shared.http.ratelimit import take
+from shared.security.tokens import digest, new_secret
+from shared.service import Service
+
+PRODUCER = re.compile(r"[a-z][a-z0-9-]{0,39}")
+TRUSTED_SECONDS = 10.0
+"""How long a key that was just checked is not looked up again, so how long a revoked one may still work."""
+LEASE = 50
+"""Contacts counted against a producer's allowance at once: one statement in fifty requests instead of in each."""
+GUESSES_PER_MINUTE = 30
+
+
+async def add_api_key(conn: asyncpg.Connection, producer: str) -> str:
+    """Let a producer in; returns the key, which is shown once and stored as a hash.
+
+    Raises:
+        ValueError: the name is not a short lower-case word.
+    """
+    if PRODUCER.fullmatch(producer) is None:
+        raise ValueError(f"{producer!r} is not a producer's name: use lower-case letters, digits and hyphens")
+    key = f"pk_{new_secret()}"
+    await doors.add_key(conn, digest(key), producer)
+    return key
+
+
+@dataclass(slots=True)
+class Checked:
+    """What this process remembers of a key: whose it is, since when (monotonic), and what is left of its lease."""
+
+    producer: str
+    at: float
+    left: int = 0
+
+
+@dataclass(slots=True)
+class Gate:
+    """The keys that this process has seen; one per service."""
+
+    seen: dict[bytes, Checked] = field(default_factory=dict)
+
+    async def admit(self, service: Service, key: str, address: str) -> str:
+        """The producer of a key, counted.
+
+        Raises:
+            Unauthorized: nobody's key. TooMany: over the allowance, or too many guesses from one address.
+        """
+        hashed, now = digest(key), time.monotonic()
+        checked = self.seen.get(hashed)
+        if checked is None or now - checked.at > TRUSTED_SECONDS:
+            checked = await self._look_up(service, hashed, address, checked)
+        if checked.left == 0:
+            await self._lease(service, hashed)
+            checked.left = LEASE
+        checked.left -= 1
+        return checked.producer
+
+    async def _look_up(self, service: Service, hashed: bytes, address: str, before: Checked | None) -> Checked:
+        async with service.pool.acquire() as conn:
+            producer = await doors.producer(conn, hashed)
+            if producer is None:
+                self.seen.pop(hashed, None)
+                pace = timedelta(minutes=1) / GUESSES_PER_MINUTE
+                guesser = service.lookup.hash("address", address)
+                await take(conn, "api-key-guesses", guesser, pace, pace * (GUESSES_PER_MINUTE - 1))
+                raise Unauthorized(
+                    code="bad_api_key",
+                    title="This API key is not known",
+                    remedy="Send the key that the clinic gave you in X-API-Key.",
+                )
+        self.seen[hashed] = Checked(producer, time.monotonic(), before.left if before else 0)
+        return self.seen[hashed]
+
+    async def _lease(self, service: Service, hashed: bytes) -> None:
+        assert isinstance(service.settings, IntakeSettings)
+        each = timedelta(minutes=1) / service.settings.producer_per_minute
+        async with service.pool.acquire() as conn:
+            await take(conn, "leads", hashed, each * LEASE, timedelta(minutes=1))
+
+
+async def producer(
+    request: Request, service: ServiceDep, x_api_key: Annotated[str | None, Header(max_length=200)] = None
+) -> str:
+    """The producer that asks."""
+    if not x_api_key:
+        raise Unauthorized(
+            code="no_api_key", title="An API key is needed", remedy="Send the clinic's key in X-API-Key."
+        )
+    gate: Gate = service.state.gate
+    return await gate.admit(service, x_api_key, request.client.host if request.client else "unknown")
+
+
+ProducerDep = Annotated[str, Depends(producer)]
+
+
+def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> bytes:
+    """The hash of what the producer calls this contact."""
+    if not idempotency_key or not idempotency_key.strip():
+        raise BadRequest(
+            "Without an Idempotency-Key a contact that is sent twice would be taken twice.",
+            code="no_idempotency_key",
+            remedy="Send a header Idempotency-Key with a value of your own for each contact, at most 255 characters.",
+        )
+    return hashlib.sha256(idempotency_key.strip().encode()).digest()
+
+
+KeyDep = Annotated[bytes, Depends(idempotency_key)]

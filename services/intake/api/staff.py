@@ -1,0 +1,210 @@
+"""What staff do here: read and correct contact details, deal with kept contacts, close, erase."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.intake.api.edge import attempt, unusable
+from services.intake.api.leads import LeadAccepted
+from services.intake.domain.contact import Contact, Details, FieldName, Unusable, Wrong
+from services.intake.domain.words import clean_line
+from services.intake.handlers import kept, people
+from services.intake.reading import read, read_email, read_phone
+from services.intake.settings import IntakeSettings
+from shared.contracts.base import Code
+from shared.contracts.submissions import Line, Submission
+from shared.http.auth import Staff, staff
+from shared.http.deps import ServiceDep
+from shared.http.problems import Conflict, FieldProblem, NotFound
+from shared.service import Service
+
+router = APIRouter(prefix="/api/v1", tags=["staff"])
+Reader = Annotated[Staff, Depends(staff("front_desk", "provider", "monitor"))]
+FrontDesk = Annotated[Staff, Depends(staff("front_desk"))]
+Operations = Annotated[Staff, Depends(staff("operations"))]
+
+
+class PatientOut(BaseModel):
+    """Who a patient is and how to reach them. `phone` is E.164; `may_text` is false after a STOP."""
+
+    patient_id: UUID
+    name: str | None
+    phone: str | None
+    email: str | None
+    date_of_birth: date | None
+    language: str
+    zone: str | None
+    channel: str
+    consents: list[str]
+    may_text: bool
+    answer_due: datetime
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class Correction(BaseModel):
+    """Only what is named changes; null empties a field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line | None = None
+    phone: Line | None = None
+    email: Line | None = None
+    date_of_birth: date | None = None
+
+
+class Closing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Code
+
+
+class KeptContact(BaseModel):
+    """What could not be understood: `text` as far as it can be shown, `raw` its bytes in base64."""
+
+    id: UUID
+    door: str
+    reason: str
+    received_at: datetime
+    text: str
+    raw: str
+
+
+class Resolution(BaseModel):
+    """What was found in it: a `lead` that is then taken in, or nobody to answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Code = Field(examples=["became-lead", "answered", "nobody"])
+    lead: Submission | None = None
+
+
+@router.get("/patients/{patient_id}")
+async def patient(patient_id: UUID, service: ServiceDep, who: Reader) -> PatientOut:
+    """Contact details; the reading is on record."""
+    async with service.transaction(actor=who.actor) as uow:
+        try:
+            person = await people.read(uow, patient_id)
+        except people.UnknownPatient as error:
+            raise _unknown() from error
+    row, details = person.patient, person.details
+    return PatientOut(
+        patient_id=row.id,
+        name=details.name,
+        phone=details.phone,
+        email=details.email,
+        date_of_birth=details.date_of_birth,
+        language=row.language,
+        zone=row.zone,
+        channel=row.channel,
+        consents=sorted(person.consents),
+        may_text=details.phone is not None and not person.opted_out,
+        answer_due=row.answer_due,
+        created_at=row.created_at,
+        closed_at=row.closed_at,
+    )
+
+
+@router.patch("/patients/{patient_id}", status_code=204)
+async def correct(patient_id: UUID, body: Correction, service: ServiceDep, who: FrontDesk) -> None:
+    """Correct contact details."""
+    new = _details(body, service)
+    try:
+        await attempt(
+            service, who.actor, lambda uow: people.correct(uow, patient_id, new, tuple(sorted(body.model_fields_set)))
+        )
+    except people.UnknownPatient as error:
+        raise _unknown() from error
+    except people.AddressTaken as error:
+        raise Conflict(
+            code="address_taken",
+            title="Another patient is known by this",
+            remedy="Look that patient up: they may be the same person.",
+            fields=[FieldProblem(error.field, "It belongs to another patient.")],
+        ) from error
+
+
+@router.post("/patients/{patient_id}/close", status_code=204)
+async def close(patient_id: UUID, body: Closing, service: ServiceDep, who: FrontDesk) -> None:
+    """Follow this contact no further; a new contact reopens it."""
+    try:
+        await attempt(service, who.actor, lambda uow: people.close(uow, patient_id, body.reason))
+    except people.UnknownPatient as error:
+        raise _unknown() from error
+
+
+@router.post("/patients/{patient_id}/erase", status_code=204)
+async def erase(patient_id: UUID, service: ServiceDep, who: Operations) -> None:
+    """Forget a person in every service, for good."""
+    settings = service.settings
+    assert isinstance(settings, IntakeSettings)
+    years = settings.chart_retention_years
+    try:
+        await attempt(service, who.actor, lambda uow: people.erase(uow, patient_id, retention_years=years))
+    except people.UnknownPatient as error:
+        raise _unknown() from error
+    except people.Locked as error:
+        raise Conflict(
+            f"This person was treated: the chart is kept by law until {error.until:%Y-%m-%d}.",
+            code="chart_locked",
+            title="The chart can't be erased yet",
+            remedy=f"Ask again after {error.until:%Y-%m-%d}.",
+        ) from error
+
+
+@router.get("/contacts")
+async def kept_contacts(service: ServiceDep, who: FrontDesk) -> list[KeptContact]:
+    """What could not be understood and waits for a person, oldest first, at most 200."""
+    async with service.transaction(actor=who.actor) as uow:
+        found = await kept.waiting(uow)
+    return [
+        KeptContact(id=k.id, door=k.door, reason=k.reason, received_at=k.received_at, text=k.text, raw=k.raw)
+        for k in found
+    ]
+
+
+@router.post("/contacts/{kept_id}/resolve")
+async def resolve(kept_id: UUID, body: Resolution, service: ServiceDep, who: FrontDesk) -> LeadAccepted | None:
+    """Say what was in it; a lead in it becomes a patient, or joins one."""
+    contact = None if body.lead is None else _contact(body.lead, service)
+    try:
+        accepted = await attempt(
+            service, who.actor, lambda uow: kept.resolve(uow, kept_id, outcome=body.outcome, contact=contact)
+        )
+    except kept.NotKept as error:
+        raise NotFound("There is no such contact, or somebody dealt with it.") from error
+    if accepted is None:
+        return None
+    return LeadAccepted(patient_id=accepted.patient_id, answer_due=accepted.answer_due)
+
+
+def _contact(lead: Submission, service: Service) -> Contact:
+    try:
+        return read(lead, service.clinic)
+    except Unusable as error:
+        raise unusable(error.wrong, "lead.") from error
+
+
+def _details(body: Correction, service: Service) -> Details:
+    wrong: list[Wrong] = []
+
+    def one(field: FieldName, raw: str | None, parse: Callable[[str], str]) -> str | None:
+        try:
+            return None if raw is None else parse(raw)
+        except ValueError as error:
+            wrong.append(Wrong(field, str(error)))
+            return None
+
+    phone = one("phone", body.phone, lambda raw: read_phone(raw, service.clinic.country))
+    email = one("email", body.email, read_email)
+    if wrong:
+        raise unusable(wrong)
+    return Details(clean_line(body.name or "") or None, phone, email, body.date_of_birth)
+
+
+def _unknown() -> NotFound:
+    return NotFound("Nobody with this id is known here.")

@@ -1,0 +1,36 @@
+"""Intake's composition root: the only file that wires."""
+
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+
+from services.intake.adapters.mailbox import Mailbox
+from services.intake.api import leads, pages, staff, webhooks
+from services.intake.api.producers import Gate
+from services.intake.consumers import consumers
+from services.intake.jobs import forget_accepted
+from services.intake.settings import IntakeSettings
+from shared.http.app import create_app
+from shared.service import Service
+from shared.web.pages import Pages
+
+
+@dataclass(slots=True)
+class State:
+    """What intake holds besides the runtime's own."""
+
+    mailbox: Mailbox
+    gate: Gate = field(default_factory=Gate)
+
+
+def create(settings: IntakeSettings | None = None) -> FastAPI:
+    """Intake as an ASGI application."""
+    settings = settings or IntakeSettings()
+    mailbox = Mailbox.load(
+        settings.submissions_key_file,
+        plain=settings.submissions_plain,
+        create=settings.environment != "production",
+    )
+    service = Service("intake", settings, consumes=consumers(mailbox), jobs=[forget_accepted], state=State(mailbox))
+    routers = [pages.router, leads.router, webhooks.router, staff.router]
+    return create_app(service, title="Passage: intake", routers=routers, pages=Pages("services.intake"))

@@ -1,0 +1,1 @@
+"""Pure rules of intake: what was written, what it means, when a person answers."""

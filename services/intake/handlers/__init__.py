@@ -1,0 +1,1 @@
+"""Use cases of intake. Each is given an open transaction; none commits."""

@@ -1,0 +1,62 @@
+"""A submission from Kafka: opened, read, accepted once; or kept for a person with the reason."""
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from services.intake.adapters.mailbox import Mailbox, Unopened
+from services.intake.domain.contact import Unusable
+from services.intake.handlers import kept, leads
+from services.intake.reading import read
+from services.intake.repository.patients import Key
+from shared.contracts.intake import Channel
+from shared.contracts.submissions import Submission
+from shared.uow import UnitOfWork
+
+QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record of the submissions topic: its place names it where its producer gave no key."""
+
+    place: str
+    key: bytes | None
+    value: bytes
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The same for every delivery of this record, and for no other, even on a broker that began again at 0."""
+        return hashlib.sha256(self.place.encode() + b"\0" + self.value).digest()
+
+
+async def receive(uow: UnitOfWork, mailbox: Mailbox, letter: Letter) -> None:
+    """Take a letter in. Never raises for what is in it."""
+    content = b""
+    try:
+        content = mailbox.open(letter.value)
+        submission = Submission.model_validate_json(content)
+        contact = read(submission, uow.clinic, channel=Channel.QUEUE)
+        name = letter.fingerprint if letter.key is None else hashlib.sha256(letter.key).digest()
+        body = hashlib.sha256(submission.model_dump_json().encode()).digest()
+        await leads.accept(uow, contact, Key(QUEUE, name, body))
+    except Unopened as error:
+        await _keep(uow, letter, str(error), letter.value)
+    except ValidationError as error:
+        await _keep(uow, letter, "invalid:" + ",".join(_fields(error)), content)
+    except Unusable as error:
+        await _keep(uow, letter, f"unusable:{error}", content)
+    except leads.KeyReused:
+        await _keep(uow, letter, "key-reused", content)
+
+
+async def _keep(uow: UnitOfWork, letter: Letter, reason: str, content: bytes) -> None:
+    await kept.keep(uow, content, door=QUEUE, reason=reason[:200], fingerprint=letter.fingerprint)
+
+
+def _fields(error: ValidationError) -> list[str]:
+    # Names of fields we know; an unknown field's name is the sender's own text and stays sealed.
+    known = set(Submission.model_fields)
+    found = {str(part) for each in error.errors(include_input=False) for part in each["loc"][:1]}
+    return sorted(name if name in known else "unknown-field" for name in found) or ["not-json"]

@@ -1,0 +1,162 @@
+"""What staff do with a patient that intake knows: read, correct, close, erase."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from services.intake.domain.contact import Details
+from services.intake.handlers.leads import ANSWER_LEAD
+from services.intake.handlers.sealed import lead_updated, open_details, seal_details
+from services.intake.repository import patients
+from services.intake.repository.patients import Patient, Points
+from shared.audit import audit
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
+from shared.ids import new_id
+from shared.tasks import close_task
+from shared.uow import UnitOfWork
+
+
+class UnknownPatient(Exception):
+    """There is no such patient, or they were erased."""
+
+
+class AddressTaken(Exception):
+    """`field` names an address that another patient is known by."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class Locked(Exception):
+    """A treated patient's chart stands until `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until.isoformat())
+        self.until = until
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A patient's row with the details opened."""
+
+    patient: Patient
+    details: Details
+    consents: frozenset[ConsentKind]
+    opted_out: bool
+
+
+async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
+    """The contact details, for a member of staff; the reading is on record.
+
+    Raises:
+        UnknownPatient
+    """
+    patient, details = await _open(uow, patient_id)
+    consents = await patients.consents(uow.conn, patient_id)
+    opted_out = details.phone is not None and await patients.is_opted_out(
+        uow.conn, uow.lookup.hash("phone", details.phone)
+    )
+    await audit(uow, action="read", what="contact", subject=patient_id)
+    return Person(patient, details, consents, opted_out)
+
+
+async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tuple[str, ...]) -> None:
+    """A member of staff corrects what `changed` names; None empties a field.
+
+    Raises:
+        UnknownPatient
+        AddressTaken: somebody else is known by the new phone or e-mail.
+    """
+    patient, known = await _open(uow, patient_id, lock=True)
+    values = {name: getattr(new, name) for name in changed if getattr(new, name) != getattr(known, name)}
+    if not values:
+        return
+    details = replace(known, **values)
+    for kind in ("email", "phone"):
+        if kind in values:
+            await _move_point(uow, patient_id, kind, values[kind])
+    box = await uow.keys.box(patient_id)
+    await patients.save_patient(uow.conn, replace(patient, details=seal_details(box, details)), uow.now)
+    uow.publish(lead_updated(box, patient_id, details, tuple(values)))
+    if values.get("phone") and await patients.is_opted_out(uow.conn, uow.lookup.hash("phone", values["phone"])):
+        await patients.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
+        uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
+    await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(values)})
+
+
+async def close(uow: UnitOfWork, patient_id: UUID, reason: str) -> None:
+    """The clinic follows this contact no further; a new contact reopens it. Closing twice changes nothing.
+
+    Raises:
+        UnknownPatient
+    """
+    patient = await patients.patient(uow.conn, patient_id, lock=True)
+    if patient is None or patient.erased_at is not None:
+        raise UnknownPatient
+    if patient.closed_at is not None:
+        return
+    await patients.save_patient(uow.conn, replace(patient, closed_at=uow.now), uow.now)
+    uow.publish(LeadClosed(patient_id=patient_id, reason=reason))
+    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="lead-closed")
+    await audit(uow, action="write", what="lead-closed", subject=patient_id)
+
+
+async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> None:
+    """Forget a person everywhere: their key goes, here and with PatientErased in every service.
+
+    Raises:
+        UnknownPatient
+        Locked: they were treated, and the law keeps the chart.
+    """
+    # Addresses first, as every contact takes them first: who erases waits for who is just writing, and never both ways.
+    await patients.drop_points(uow.conn, patient_id)
+    patient = await patients.patient(uow.conn, patient_id, lock=True)
+    if patient is None or patient.erased_at is not None:
+        raise UnknownPatient
+    if patient.treated_at is not None:
+        until = _years_after(patient.treated_at, retention_years)
+        if uow.now < until:
+            raise Locked(until)
+    await patients.erase_patient(uow.conn, patient_id, uow.now)
+    await uow.keys.destroy(patient_id)
+    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="erased")
+    uow.publish(PatientErased(patient_id=patient_id, requested_at=uow.now))
+    await audit(uow, action="erase", what="patient", subject=patient_id)
+
+
+async def arranged(uow: UnitOfWork, patient_id: UUID) -> None:
+    """A first appointment stands: the contact is answered, and public doors no longer change where we write to."""
+    await patients.mark_arranged(uow.conn, patient_id, uow.now)
+    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="consultation-booked")
+
+
+async def treated(uow: UnitOfWork, patient_id: UUID, at: datetime) -> None:
+    """A dose was given: the chart is kept for as long as the law says."""
+    await patients.mark_treated(uow.conn, patient_id, at)
+
+
+async def _open(uow: UnitOfWork, patient_id: UUID, *, lock: bool = False) -> tuple[Patient, Details]:
+    patient = await patients.patient(uow.conn, patient_id, lock=lock)
+    if patient is None or patient.details is None:
+        raise UnknownPatient
+    return patient, open_details(await uow.keys.box(patient_id), patient.details)
+
+
+async def _move_point(uow: UnitOfWork, patient_id: UUID, kind: str, value: str | None) -> None:
+    await patients.drop_points(uow.conn, patient_id, kind)
+    if value is None:
+        return
+    hashed = uow.lookup.hash(kind, value)
+    claimed = Points(phone=hashed if kind == "phone" else None, email=hashed if kind == "email" else None)
+    await patients.give_point(uow.conn, kind, hashed, patient_id, from_=new_id())
+    if (await patients.owners(uow.conn, claimed)).get(kind) != patient_id:
+        raise AddressTaken(kind)
+
+
+def _years_after(moment: datetime, years: int) -> datetime:
+    day = moment.astimezone(UTC)
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:  # 29 February
+        return day.replace(year=day.year + years, month=3, day=1)

@@ -1,0 +1,110 @@
+"""A text came in: STOP, START and HELP take effect at once, everything else joins its patient or makes one."""
+
+import hashlib
+from uuid import UUID
+
+from services.intake.domain.contact import Contact
+from services.intake.domain.keywords import Meaning, recognise
+from services.intake.domain.text import Text
+from services.intake.handlers import leads
+from services.intake.handlers.leads import FRONT_DESK
+from services.intake.reading import zone_of
+from services.intake.repository import patients
+from services.intake.repository.patients import Key
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, MessageReceived
+from shared.ids import new_id
+from shared.security.sealing import Box
+from shared.tasks import raise_task
+from shared.uow import UnitOfWork
+
+TWILIO = "twilio"
+TEXT_CANCEL = "text-cancel"
+OPT_OUT_DOUBT = "opt-out-doubt"
+
+
+async def receive(uow: UnitOfWork, text: Text) -> None:
+    """Take a text in, once per message id. A stranger who only says STOP is not made a patient."""
+    key = _key(text)
+    contact = _contact(uow, text)
+    points = leads.points_of(uow.lookup, contact)
+    assert points.phone is not None
+    fresh = new_id()
+    claim = await patients.claim(uow.conn, key, fresh, points)
+    if not claim.claimed or claim.by_phone is None:
+        return
+    opted_out = await patients.is_opted_out(uow.conn, points.phone)
+    meaning = recognise(text.body, opted_out=opted_out, vendor_says=text.vendor_says)
+    await _heed(uow, meaning, points.phone)
+    if claim.by_phone != fresh:
+        await _from_patient(uow, claim.by_phone, text, meaning, contact, key)
+    elif meaning.keyword == "stop":
+        await patients.drop_points(uow.conn, fresh)
+    else:
+        await _from_stranger(uow, fresh, text, meaning, contact, key)
+
+
+async def _heed(uow: UnitOfWork, meaning: Meaning, phone: bytes) -> None:
+    if meaning.keyword == "stop":
+        await patients.opt_out(uow.conn, phone, uow.now)
+    elif meaning.keyword == "start":
+        await patients.opt_in(uow.conn, phone, uow.now)
+
+
+async def _from_stranger(
+    uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning, contact: Contact, key: Key
+) -> None:
+    points = leads.points_of(uow.lookup, contact)
+    await leads.create(uow, contact, patient_id, key, points)
+    if meaning.keyword is not None:
+        await _say(uow, patient_id, await uow.keys.box(patient_id), text, meaning, contact)
+    await _ask_a_person(uow, patient_id, text, meaning)
+
+
+async def _from_patient(
+    uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning, contact: Contact, key: Key
+) -> None:
+    patient = await patients.patient(uow.conn, patient_id, lock=True)
+    assert patient is not None
+    await patients.record_answer(uow.conn, key, patient_id, patient.answer_due)
+    box = await uow.keys.box(patient_id)
+    if patient.closed_at is not None and meaning.keyword is None:
+        _, due = await leads.reach_again(uow, patient, box, contact)
+        await leads.ask_for_answer(uow, patient_id, due, contact.message)
+    await _say(uow, patient_id, box, text, meaning, contact)
+    await _ask_a_person(uow, patient_id, text, meaning)
+
+
+async def _say(uow: UnitOfWork, patient_id: UUID, box: Box, text: Text, meaning: Meaning, contact: Contact) -> None:
+    if meaning.keyword == "stop":
+        await patients.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
+        uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
+    elif meaning.keyword == "start":
+        await leads.give_consents(uow, patient_id, (ConsentKind.SMS,), contact, by_keyword=True)
+    uow.publish(
+        MessageReceived(
+            patient_id=patient_id, message_id=new_id(), channel=Channel.TEXT, body=box.seal(text.body),
+            keyword=meaning.keyword, media=text.media, received_at=uow.now,
+        )
+    )  # fmt: skip
+
+
+async def _ask_a_person(uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning) -> None:
+    kind = TEXT_CANCEL if meaning.cancel else OPT_OUT_DOUBT if meaning.doubt else None
+    if kind is not None:
+        await raise_task(
+            uow, kind=kind, subject=patient_id, occurrence=text.sid, role=FRONT_DESK, patient_id=patient_id,
+            deadline=uow.clinic.answer_due(uow.now), detail=text.body,
+        )  # fmt: skip
+
+
+def _contact(uow: UnitOfWork, text: Text) -> Contact:
+    return Contact(
+        channel=Channel.TEXT, language=uow.clinic.languages[0], phone=text.sender, message=text.body or None,
+        zone=zone_of(text.sender, uow.clinic.zone),
+    )  # fmt: skip
+
+
+def _key(text: Text) -> Key:
+    # A vendor's message id names one message for good, so its words need no comparing.
+    sid = hashlib.sha256(text.sid.encode()).digest()
+    return Key(TWILIO, sid, sid)

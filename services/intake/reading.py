@@ -1,0 +1,125 @@
+"""From what was written to a contact that can be used, or to the fields that stand in its way, named."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import idna
+import phonenumbers
+from phonenumbers import PhoneNumberFormat
+from phonenumbers import timezone as phone_zones
+
+from services.intake.domain.contact import Contact, FieldName, Unusable, Wrong
+from services.intake.domain.words import LINE_LIMIT, WORDS_LIMIT, clean, clean_line
+from shared.clinic.model import Clinic
+from shared.contracts.intake import Channel, ConsentKind
+from shared.contracts.submissions import Submission
+
+_LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+EMAIL_LIMIT = 254  # RFC 5321, path without its brackets
+LOCAL_LIMIT = 64
+EARLIEST_BIRTH_YEAR = 1900
+
+
+def read(submission: Submission, clinic: Clinic, *, channel: Channel | None = None) -> Contact:
+    """A submission as a contact.
+
+    Raises:
+        Unusable: names each field that cannot be used, or that both phone and e-mail are missing.
+    """
+    wrong: list[Wrong] = []
+    phone = _field(wrong, "phone", submission.phone, lambda raw: read_phone(raw, clinic.country))
+    email = _field(wrong, "email", submission.email, read_email)
+    name = clean_line(submission.name or "") or None
+    born = submission.date_of_birth
+    if born is not None and born.year < EARLIEST_BIRTH_YEAR:
+        wrong.append(Wrong("date_of_birth", "impossible"))
+    if phone is None and email is None and not wrong:
+        wrong.append(Wrong("phone", "missing"))
+    if wrong:
+        raise Unusable(tuple(wrong))
+    return Contact(
+        channel=channel or Channel(submission.channel),
+        language=_language(submission.language, clinic),
+        phone=phone,
+        email=email,
+        name=name,
+        message=clean(submission.message or "")[:WORDS_LIMIT] or None,
+        date_of_birth=born,
+        zone=zone_of(phone, clinic.zone),
+        consents=tuple(_consents(submission, phone, email)),
+        campaign=submission.campaign,
+    )
+
+
+def read_phone(raw: str, country: str) -> str:
+    """E.164; a number without prefix is read as one of `country`, an extension is left out.
+
+    Raises:
+        ValueError: no telephone has this number.
+    """
+    try:
+        number = phonenumbers.parse(clean_line(raw)[:LINE_LIMIT], country)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("impossible") from error
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError("impossible")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def read_email(raw: str) -> str:
+    """The address in lower case, its domain in ASCII: what two spellings of one mailbox have in common.
+
+    Raises:
+        ValueError: it is not an address that mail can be sent to over the internet.
+    """
+    local, at, domain = clean_line(raw).lower().removeprefix("mailto:").rstrip(".").rpartition("@")
+    if not at or len(local) > LOCAL_LIMIT or _LOCAL_PART.fullmatch(local) is None:
+        raise ValueError("impossible")
+    try:
+        ascii_domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError("impossible") from error
+    labels = ascii_domain.split(".")
+    if len(labels) < 2 or not all(labels) or labels[-1].isdigit() or len(local) + 1 + len(ascii_domain) > EMAIL_LIMIT:
+        raise ValueError("impossible")
+    return f"{local}@{ascii_domain}"
+
+
+def sender_number(raw: str) -> str | None:
+    """The number a text came from; None for short codes, names and withheld numbers, which nobody can answer."""
+    bare = clean_line(raw)
+    return bare if _E164.fullmatch(bare) else None
+
+
+@lru_cache(maxsize=4_096)
+def zone_of(phone: str | None, clinic_zone: str) -> str | None:
+    """The zone that a number's area lies in, where it says so: the clinic's own if that is one of several."""
+    if phone is None:
+        return None
+    zones = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
+    if clinic_zone in zones:
+        return clinic_zone
+    return zones[0] if len(zones) == 1 and zones[0] != phone_zones.UNKNOWN_TIMEZONE else None
+
+
+def _field(wrong: list[Wrong], name: FieldName, raw: str | None, parse: Callable[[str], str]) -> str | None:
+    if raw is None or not clean_line(raw):
+        return None
+    try:
+        return parse(raw)
+    except ValueError as error:
+        wrong.append(Wrong(name, str(error)))
+        return None
+
+
+def _language(wished: str | None, clinic: Clinic) -> str:
+    return wished if wished in clinic.languages else clinic.languages[0]
+
+
+def _consents(submission: Submission, phone: str | None, email: str | None) -> Iterator[ConsentKind]:
+    if submission.consent_sms and phone is not None:
+        yield ConsentKind.SMS
+    if submission.consent_email and email is not None:
+        yield ConsentKind.EMAIL
