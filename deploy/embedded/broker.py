@@ -6,14 +6,29 @@ gone when it stops. Apache Kafka comes from Maven Central by `deploy/kafka/pom.x
 
 import base64
 import shutil
+import socket
+import struct
 import subprocess
 import uuid
 from pathlib import Path
 from typing import Literal, Protocol
 
-from deploy.embedded.processes import Program, StartFailed, answers, wait_until
+from deploy.embedded.processes import Program, StartFailed, wait_until
 
 KAFKA = Path(__file__).parents[1] / "kafka"
+
+
+_API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+
+
+def serves(port: int) -> bool:
+    """Whether a broker answers there; a mapped port accepts connections long before."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(_API_VERSIONS)
+            return len(connection.recv(8)) > 0
+    except OSError:
+        return False
 
 
 class Broker(Protocol):
@@ -46,8 +61,8 @@ class _Local:
         return self._program
 
     def wait(self, *, seconds: float = 60.0) -> None:
-        """Wait until it accepts connections."""
-        wait_until(lambda: answers(self.port), self.program, seconds=seconds)
+        """Wait until it serves."""
+        wait_until(lambda: serves(self.port), self.program, seconds=seconds)
 
     def stop(self) -> None:
         if self._program is not None:

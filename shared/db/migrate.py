@@ -1,8 +1,9 @@
 """Plain SQL files become schemas, one per service; a role per service gets rights on its own schema only.
 
 The promise: a file runs once, in a transaction of its own, and is never changed afterwards; two runs at the same moment
-take turns; a statement that would wait for a lock for long gives up instead of stopping the clinic. Services never migrate
-themselves. The owner of the tables is whoever runs this, never a service's role: a service can change rows, not tables.
+take turns; a statement that would wait for a lock for long gives up instead of stopping the clinic. Services never
+migrate themselves. The owner of the tables is whoever runs this, never a service's role: a service can change rows, not
+tables.
 """
 
 import hashlib

