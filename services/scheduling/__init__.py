@@ -1,0 +1,1 @@
+"""Scheduling: a decision becomes booked people, rooms and times."""

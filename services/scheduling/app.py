@@ -1,0 +1,17 @@
+"""Scheduling, wired."""
+
+from fastapi import FastAPI
+from shared.http.tasks import router as tasks
+
+from services.scheduling import api
+from services.scheduling.consumers import consumes
+from services.scheduling.jobs import plan_courses
+from services.scheduling.settings import Settings
+from shared.http.app import create_app
+from shared.service import Service
+
+
+def create(settings: Settings | None = None) -> FastAPI:
+    """The service, not yet started."""
+    service = Service("scheduling", settings or Settings(), consumes=consumes, jobs=[plan_courses])
+    return create_app(service, title="Scheduling", routers=[api.router, tasks])

@@ -1,0 +1,8 @@
+"""Use cases. Each gets an open transaction and commits nothing itself.
+
+consultations  book a first consultation, offer times for one
+changes        move, cancel, note a no-show
+courses        an approval becomes a planned course
+following      what other services' events mean for the calendar
+reading        what pages and callers ask for
+"""

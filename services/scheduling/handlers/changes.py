@@ -1,0 +1,238 @@
+"""What becomes of an appointment: moved, cancelled, not come to."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.scheduling import repository
+from services.scheduling.domain import appointments, house, spacing
+from services.scheduling.domain.appointments import Appointment, Move, Session, State
+from services.scheduling.domain.refusals import Refused, Spaced, Taken
+from services.scheduling.domain.sessions import Need, Shape, Slot, patient_span
+from services.scheduling.domain.site import Site, slot_at, slots
+from services.scheduling.domain.spans import overlap
+from services.scheduling.handlers import consultations
+from shared.audit import audit
+from shared.tasks import close_task, raise_task
+from shared.uow import UnitOfWork
+
+NO_SHOW_TASK = "no-show"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where an appointment is to go. `override` is a provider's reason for a gap that the policy finds too long."""
+
+    starts_at: datetime
+    reason: str
+    provider_id: str | None = None
+    override: str | None = None
+
+
+async def cancel(uow: UnitOfWork, appointment_id: UUID, *, reason: str, note: str | None) -> Appointment | None:
+    """Cancel it and give back what it took; None when there is no such appointment.
+
+    Raises:
+        IllegalTransition: it is over, or the medicine was given.
+    """
+    found = await repository.find(uow.conn, appointment_id, lock=True)
+    if found is None:
+        return None
+    sealed = (await uow.keys.box(found.patient_id)).seal(note) if note else None
+    return await drop(uow, found, reason=reason, note=sealed)
+
+
+async def drop(uow: UnitOfWork, found: Appointment, *, reason: str, note: str | None = None) -> Appointment:
+    """Cancel an appointment that is locked already."""
+    cancelled, event = appointments.cancel(found, reason=reason, note=note)
+    await repository.save(uow.conn, cancelled)
+    await repository.release(uow.conn, found.id)
+    uow.publish(event)
+    return cancelled
+
+
+async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
+    """The patient did not come: give back what it took, and have somebody reach out the same day."""
+    found = await repository.find(uow.conn, appointment_id, lock=True)
+    if found is None:
+        return None
+    missed, event = appointments.no_show(found, now=uow.now)
+    await repository.save(uow.conn, missed)
+    await repository.release(uow.conn, found.id)
+    uow.publish(event)
+    local = found.starts_at.astimezone(uow.clinic.tz)
+    await raise_task(
+        uow,
+        kind=NO_SHOW_TASK,
+        subject=found.patient_id,
+        occurrence=str(found.id),
+        role="front_desk",
+        patient_id=found.patient_id,
+        deadline=uow.clinic.hours.closing(uow.now),
+        appointment_id=found.id,
+        detail=f"Did not come to the {found.kind.value} at {local:%H:%M}. Call today and ask how they are.",
+    )
+    return missed
+
+
+async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> Appointment | None:
+    """Move it, and nothing else; None when there is no such appointment.
+
+    Raises:
+        IllegalTransition, Taken, TooSoon, Spaced, Refused: it stays where it is.
+    """
+    found = await repository.find(uow.conn, appointment_id, lock=True)
+    if found is None:
+        return None
+    if wanted.starts_at == found.starts_at and wanted.provider_id in (None, found.provider_id):
+        raise Refused("unchanged")
+    consultations.require_notice(uow, wanted.starts_at)
+    # Its own bookings must not stand in its way. What fails after this rolls them back into place.
+    await repository.release(uow.conn, found.id)
+    patients = await repository.family(uow.conn, found.patient_id)
+    move = await (_move_session if found.session else _move_consultation)(uow, found, wanted, patients)
+    moved, event = appointments.reschedule(found, move, reason=wanted.reason, policy_hash=uow.clinic.hash)
+    await repository.save(uow.conn, moved)
+    uow.publish(event)
+    await close_task(uow, kind=NO_SHOW_TASK, subject=found.patient_id, occurrence=str(found.id), outcome="rescheduled")
+    return moved
+
+
+async def _move_consultation(uow: UnitOfWork, found: Appointment, wanted: Wanted, patients: list[UUID]) -> Move:
+    provider = wanted.provider_id or found.provider_id
+    offer = await consultations.choose(uow, found.mode, wanted.starts_at, provider, patients)
+    await consultations.take(uow, found, offer, patients)
+    return Move(
+        starts_at=offer.starts_at,
+        ends_at=offer.ends_at,
+        provider_id=house.plain(offer.providers[0]),
+        room_id=offer.room and house.plain(offer.room),
+    )
+
+
+async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, patients: list[UUID]) -> Move:
+    session, shape = await require_approved(uow, found)
+    await _require_spacing(uow, found, session, wanted)
+    start, end = wanted.starts_at, wanted.starts_at + timedelta(days=1)
+    slot = slot_at(await _site(uow, found, session, start, end, patients), shape, wanted.starts_at)
+    if slot is None:
+        raise await _why_not(uow, session, shape, wanted.starts_at, patients)
+    await _require_valid(uow, session, slot)
+    needs = [*slot.needs(shape), *(Need(house.patient_id(one), patient_span(slot.at)) for one in patients)]
+    lost = await repository.book(uow.conn, [(found.id, need) for need in needs])
+    if lost:
+        raise Taken(lost, raced=True)
+    return Move(
+        starts_at=slot.at.starts_at,
+        ends_at=slot.at.ends_at,
+        provider_id=house.plain(slot.prescriber),
+        room_id=house.plain(slot.room),
+        monitor_id=house.plain(slot.monitor),
+        dose_at=slot.at.dose_at,
+        room_until=slot.at.room_until,
+    )
+
+
+async def free_times(uow: UnitOfWork, found: Appointment, first: datetime, last: datetime) -> list[Slot]:
+    """The times to which a session could move, from `first` to before `last`.
+
+    Raises:
+        Refused: it can't move at all.
+    """
+    session, shape = await require_approved(uow, found)
+    patients = await repository.family(uow.conn, found.patient_id)
+    others = await _others(uow, found, session)
+    rules = house.rules_of(uow.clinic)
+    site = await _site(uow, found, session, first, last + timedelta(days=1), patients)
+    approval = await repository.approval(uow.conn, session.approval_id)
+    step = timedelta(minutes=uow.clinic.appointments.consultation.step_minutes)
+    return [
+        slot
+        for slot in slots(site, shape, first=max(first, consultations.earliest(uow)), last=last, step=step)
+        if spacing.breach(session.number, slot.at.starts_at, others, rules) is None
+        and approval is not None
+        and slot.at.ends_at <= approval.valid_until
+    ]
+
+
+async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session, Shape]:
+    """The session and its shape, while its approval holds.
+
+    Raises:
+        Refused: the approval was revoked or has run out, or the clinic gave up this route.
+    """
+    session = found.session
+    if session is None:
+        raise Refused("no-session")
+    approval = await repository.approval(uow.conn, session.approval_id)
+    if approval is None or approval.state != "current" or approval.valid_until <= uow.now:
+        raise Refused("no-approval")
+    shape = house.shape_of(uow.clinic, session.route)
+    if shape is None:
+        raise Refused("route-not-offered")
+    return session, shape
+
+
+async def _require_valid(uow: UnitOfWork, session: Session, slot: Slot) -> None:
+    """The approval, held until commit, must last to the way home."""
+    approval = await repository.approval(uow.conn, session.approval_id, lock=True)
+    if approval is None or approval.state != "current":
+        raise Refused("no-approval")
+    if slot.at.ends_at > approval.valid_until:
+        raise Refused("approval-too-short")
+
+
+async def _require_spacing(uow: UnitOfWork, found: Appointment, session: Session, wanted: Wanted) -> None:
+    breach = spacing.breach(
+        session.number, wanted.starts_at, await _others(uow, found, session), house.rules_of(uow.clinic)
+    )
+    if breach is None:
+        return
+    limit = timedelta(days=uow.clinic.course.reevaluate_after_days)
+    bearable = breach.code != "too-close" and abs(breach.starts_at - wanted.starts_at) <= limit
+    if wanted.override is None or not bearable:
+        raise Spaced(breach)
+    reason = (await uow.keys.box(found.patient_id)).seal(wanted.override)
+    detail = {"appointment": str(found.id), "rule": breach.code, "reason": reason}
+    await audit(uow, action="override", what="spacing", subject=found.patient_id, detail=detail)
+
+
+async def _others(uow: UnitOfWork, found: Appointment, session: Session) -> list[spacing.Neighbour]:
+    course = await repository.many(uow.conn, repository.OF_COURSE, session.course_id)
+    return [
+        spacing.Neighbour(one.session.number, one.starts_at)
+        for one in course
+        if one.session and one.id != found.id and one.state not in (State.CANCELLED, State.NO_SHOW)
+    ]
+
+
+async def _site(
+    uow: UnitOfWork, found: Appointment, session: Session, start: datetime, end: datetime, patients: list[UUID]
+) -> Site:
+    """The house as it is, with the session's own people and room preferred."""
+    resources = [*house.resources(uow.clinic), *(house.patient_id(one) for one in patients)]
+    ledger = await repository.ledger(uow.conn, resources, start, end, found.id)
+    window = house.Window(start, end)
+    site = house.session_site(
+        uow.clinic, session.route, window, ledger.taken, away=ledger.away, lead=found.provider_id, patients=patients
+    )
+    return replace(
+        site,
+        rooms=house.preferring(site.rooms, house.room_id(found.room_id or "")),
+        monitors=house.preferring(site.monitors, house.person_id(found.monitor_id or "")),
+    )
+
+
+async def _why_not(
+    uow: UnitOfWork, session: Session, shape: Shape, starts_at: datetime, patients: list[UUID]
+) -> Refused:
+    window = house.Window(starts_at, starts_at + timedelta(days=1))
+    resources = [*house.resources(uow.clinic), *(house.patient_id(one) for one in patients)]
+    ledger = await repository.ledger(uow.conn, resources, window.start, window.end)
+    empty = house.session_site(uow.clinic, session.route, window, {}, away={}, lead=None, patients=patients)
+    slot = slot_at(empty, shape, starts_at)
+    if slot is None:
+        return Refused("closed")
+    needs = [*slot.needs(shape), *(Need(house.patient_id(one), patient_span(slot.at)) for one in patients)]
+    taken = [need for need in needs if any(overlap(need.span, one) for one in ledger.taken.get(need.resource, ()))]
+    return Taken(taken)

@@ -1,0 +1,104 @@
+"""What other services' events mean for the calendar."""
+
+from services.scheduling import repository
+from services.scheduling.domain import appointments, house
+from services.scheduling.domain.appointments import State
+from services.scheduling.handlers import changes, courses
+from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
+from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
+from shared.contracts.notifications import TransportConfirmed, TransportMissing
+from shared.tasks import raise_task
+from shared.uow import UnitOfWork
+
+
+async def know(uow: UnitOfWork, event: LeadCreated) -> None:
+    """Somebody who can be booked."""
+    await uow.conn.execute(repository.KNOW_PATIENT, event.patient_id)
+
+
+async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
+    """Two ids are one person and not booked over each other from now on. What overlaps already, a person resolves."""
+    await uow.conn.execute(repository.KNOW_PATIENT, event.patient_id)
+    await uow.conn.execute(repository.MERGE, event.absorbed_id, event.patient_id)
+    patients = await repository.family(uow.conn, event.patient_id)
+    overlapping = await uow.conn.fetchval(repository.OVERLAPS, patients)
+    if overlapping is not None:
+        await raise_task(
+            uow,
+            kind="overlap-after-merge",
+            subject=event.patient_id,
+            occurrence=str(event.absorbed_id),
+            role="front_desk",
+            patient_id=event.patient_id,
+            appointment_id=overlapping,
+            detail="Two records became one person, and two of their appointments overlap. Move or cancel one.",
+        )
+
+
+async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
+    """They are two people after all."""
+    await uow.conn.execute(repository.MERGE, event.absorbed_id, None)
+
+
+async def erase(uow: UnitOfWork, event: PatientErased) -> None:
+    """Nothing is ahead for somebody who was erased."""
+    await uow.conn.execute(repository.ERASE, event.patient_id)
+    for found in await repository.many(uow.conn, repository.AHEAD_OF_PATIENT, event.patient_id):
+        await changes.drop(uow, found, reason="erased")
+
+
+async def revoke(uow: UnitOfWork, event: ApprovalRevoked) -> None:
+    """The signature was taken back: what is ahead is cancelled."""
+    await courses.end(uow, event.approval_id, state="revoked", reason="approval-revoked")
+
+
+async def expire(uow: UnitOfWork, event: ApprovalExpired) -> None:
+    """The signature ran out: what is ahead is cancelled."""
+    await courses.end(uow, event.approval_id, state="expired", reason="approval-expired")
+
+
+async def hold(uow: UnitOfWork, event: TransportMissing) -> None:
+    """No ride home at the cut-off. Of an appointment that moved since, the event says nothing."""
+    found = await repository.find(uow.conn, event.appointment_id, lock=True)
+    if found is not None and found.state is State.BOOKED and found.starts_at == event.starts_at:
+        await repository.save(uow.conn, appointments.hold(found))
+
+
+async def release(uow: UnitOfWork, event: TransportConfirmed) -> None:
+    """The ride was found: it may begin."""
+    found = await repository.find(uow.conn, event.appointment_id, lock=True)
+    if found is not None and found.state is State.HELD:
+        await repository.save(uow.conn, appointments.release(found))
+
+
+async def busy(uow: UnitOfWork, event: ExternalBusyChanged) -> None:
+    """Another calendar takes somebody's time, or gives it back. What stands in that time, a person resolves."""
+    if event.removed:
+        await uow.conn.execute(repository.DROP_BUSY, event.busy_id)
+        return
+    if event.provider_ref not in {person.id for person in uow.clinic.people}:
+        await raise_task(
+            uow,
+            kind="unknown-calendar",
+            subject=event.busy_id,
+            occurrence=event.provider_ref,
+            role="operations",
+            patient_id=None,
+            detail=f"A calendar of {event.vendor} names {event.provider_ref}, whom the clinic file doesn't know.",
+        )
+        return
+    resource = house.person_id(event.provider_ref)
+    await uow.conn.execute(repository.SET_BUSY, event.busy_id, resource, event.starts_at, event.ends_at)
+    for found in await repository.many(uow.conn, repository.OVER_BUSY, resource, event.starts_at, event.ends_at):
+        name = uow.clinic.person(event.provider_ref).name
+        await raise_task(
+            uow,
+            kind="calendar-conflict",
+            subject=found.patient_id,
+            occurrence=str(found.id),
+            role="front_desk",
+            patient_id=found.patient_id,
+            appointment_id=found.id,
+            deadline=found.starts_at,
+            detail=f"{name} is busy elsewhere during this {found.kind.value}. Move it or find somebody else.",
+        )

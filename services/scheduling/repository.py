@@ -1,0 +1,314 @@
+"""Every SQL statement of scheduling. A function runs one statement and maps its rows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.scheduling.domain.appointments import Appointment
+from services.scheduling.domain.sessions import Need
+from services.scheduling.domain.spans import Span, Spans, merge
+from services.scheduling.rows import appointment, values
+from shared.contracts.assessment import CandidateApproved, Route
+
+# A statement that sorts its rows and never waits inside one row while holding a later one cannot deadlock with itself.
+BOOK = """
+insert into bookings (resource, during, appointment_id)
+select n.resource, tstzrange(n.starts_at, n.ends_at), n.appointment_id
+  from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::uuid[])
+       as n (resource, starts_at, ends_at, appointment_id)
+ where not exists (select from busy b
+                    where b.resource = n.resource and b.during && tstzrange(n.starts_at, n.ends_at))
+ order by n.resource, n.starts_at
+on conflict do nothing
+returning resource, lower(during) as starts_at
+"""
+RELEASE = "delete from bookings where appointment_id = $1"
+TAKEN = """
+select resource, lower(during) as starts_at, upper(during) as ends_at, false as away
+  from bookings where resource = any($1::text[]) and during && tstzrange($2, $3)
+   and ($4::uuid is null or appointment_id <> $4)
+union all
+select resource, lower(during), upper(during), true
+  from busy where resource = any($1::text[]) and during && tstzrange($2, $3)
+"""
+ADD = """
+insert into appointments (appointment_id, patient_id, kind, state, starts_at, ends_at, zone, provider_id, room_id,
+    monitor_id, mode, booked_by, revision, policy_hash, course_id, approval_id, number, of_total, route, dose_at,
+    room_until)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+"""
+SAVE = """
+update appointments set state = $2, starts_at = $3, ends_at = $4, provider_id = $5, room_id = $6, monitor_id = $7,
+    revision = $8, policy_hash = $9, dose_at = $10, room_until = $11
+ where appointment_id = $1
+"""
+FIND = "select * from appointments where appointment_id = $1"
+LOCK = "select * from appointments where appointment_id = $1 for update"
+OF_PATIENTS = "select * from appointments where patient_id = any($1::uuid[]) order by starts_at, appointment_id"
+OF_COURSE = "select * from appointments where course_id = $1 order by number, appointment_id for update"
+AHEAD_OF_APPROVAL = """
+select * from appointments where approval_id = $1 and state in ('booked', 'held', 'checked-in')
+ order by appointment_id for update
+"""
+AHEAD_OF_PATIENT = """
+select * from appointments where patient_id = $1 and state in ('booked', 'held', 'checked-in')
+ order by appointment_id for update
+"""
+BETWEEN = """
+select * from appointments where starts_at >= $1 and starts_at < $2 and state <> 'cancelled'
+ order by starts_at, appointment_id
+"""
+OVERLAPS = """
+select a.appointment_id from appointments a
+ where a.patient_id = any($1::uuid[]) and a.state in ('booked', 'held')
+   and exists (select from appointments o
+                where o.patient_id = any($1::uuid[]) and o.state in ('booked', 'held')
+                  and o.patient_id <> a.patient_id and o.starts_at < a.ends_at and a.starts_at < o.ends_at)
+ order by a.starts_at limit 1
+"""
+OVER_BUSY = """
+select a.* from appointments a
+ where a.appointment_id in (select b.appointment_id from bookings b
+                             where b.resource = $1 and b.during && tstzrange($2, $3))
+   and a.state in ('booked', 'held') order by a.starts_at, a.appointment_id
+"""
+
+KNOW_PATIENT = "insert into patients (patient_id) values ($1) on conflict do nothing"
+FIND_PATIENT = "select erased from patients where patient_id = $1"
+MERGE = """
+insert into patients (patient_id, merged_into) values ($1, $2)
+on conflict (patient_id) do update set merged_into = excluded.merged_into
+"""
+ERASE = (
+    "insert into patients (patient_id, erased) values ($1, true) on conflict (patient_id) do update set erased = true"
+)
+# UNION, not UNION ALL: a circle of merges ends too.
+FAMILY = """
+with recursive up as (
+    select p.patient_id, p.merged_into from patients p where p.patient_id = $1
+    union
+    select p.patient_id, p.merged_into from patients p join up on p.patient_id = up.merged_into
+), down as (
+    select $1::uuid as patient_id
+    union
+    select patient_id from up
+    union
+    select p.patient_id from patients p join down d on p.merged_into = d.patient_id
+)
+select patient_id from down order by patient_id
+"""
+
+ADD_APPROVAL = """
+insert into approvals (approval_id, patient_id, assessment_id, assessment_version, assessment_hash, route, sessions,
+    provider_id, signed_at, valid_until, policy_hash)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
+"""
+END_APPROVAL = "update approvals set state = $2 where approval_id = $1 and state = 'current' returning patient_id"
+OLDER_APPROVALS = """
+select approval_id from approvals where patient_id = any($1::uuid[]) and approval_id <> $2 and state = 'current'
+ order by approval_id for update
+"""
+APPROVAL = "select * from approvals where approval_id = $1"
+LOCK_APPROVAL = "select * from approvals where approval_id = $1 for share"
+
+ADD_COURSE = """
+insert into courses (course_id, approval_id, patient_id, journey, cause) values ($1, $2, $3, $4, $5)
+on conflict do nothing
+"""
+STOP_COURSE = "update courses set state = 'stopped' where approval_id = $1"
+NEXT_COURSE = "select * from courses where state = 'pending' and next_try <= now() order by next_try limit 1"
+LOCK_COURSE = "select * from courses where course_id = $1 for update"
+SETTLE_COURSE = "update courses set state = $2, reasons = $3 where course_id = $1"
+POSTPONE_COURSE = "update courses set next_try = now() + interval '1 minute' where course_id = $1 and state = 'pending'"
+AGAIN = """
+update courses set state = 'pending', next_try = now(), reasons = '{}' where approval_id = $1 and state = 'infeasible'
+returning course_id
+"""
+COURSES_OF = """
+select c.course_id, c.approval_id, c.state, c.reasons, a.route, a.sessions, a.valid_until, a.state as approval
+  from courses c join approvals a using (approval_id) where c.patient_id = any($1::uuid[]) order by a.signed_at
+"""
+
+SET_BUSY = """
+insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
+on conflict (busy_id) do update set resource = excluded.resource, during = excluded.during
+"""
+DROP_BUSY = "delete from busy where busy_id = $1"
+
+CLAIM_REQUEST = """
+insert into requests (actor, key, digest, appointment_id) values ($1, $2, $3, $4) on conflict do nothing returning true
+"""
+FIND_REQUEST = "select digest, appointment_id from requests where actor = $1 and key = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A signature as scheduling keeps it."""
+
+    approval_id: UUID
+    patient_id: UUID
+    route: Route
+    sessions: int
+    provider_id: str
+    valid_until: datetime
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A course to be planned, or planned."""
+
+    course_id: UUID
+    approval_id: UUID
+    patient_id: UUID
+    state: str
+    reasons: tuple[str, ...]
+    journey: UUID
+    cause: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What is taken: `taken` by anything, `away` by other systems' calendars only."""
+
+    taken: dict[str, Spans]
+    away: dict[str, Spans]
+
+
+async def book(conn: asyncpg.Connection, needs: Sequence[tuple[UUID, Need]]) -> list[Need]:
+    """Take all of these in one statement. Returns what could not be had; the caller then rolls everything back."""
+    rows = await conn.fetch(
+        BOOK,
+        [need.resource for _, need in needs],
+        [need.span.start for _, need in needs],
+        [need.span.end for _, need in needs],
+        [appointment_id for appointment_id, _ in needs],
+    )
+    got = {(row["resource"], row["starts_at"]) for row in rows}
+    return [need for _, need in needs if (need.resource, need.span.start) not in got]
+
+
+async def release(conn: asyncpg.Connection, appointment_id: UUID) -> None:
+    """Give back everything an appointment takes."""
+    await conn.execute(RELEASE, appointment_id)
+
+
+async def ledger(
+    conn: asyncpg.Connection, resources: Sequence[str], start: datetime, end: datetime, but: UUID | None = None
+) -> Ledger:
+    """What is taken of these resources between two moments, by anything but this appointment."""
+    taken: dict[str, list[Span]] = {}
+    away: dict[str, list[Span]] = {}
+    for row in await conn.fetch(TAKEN, list(resources), start, end, but):
+        span = Span(row["starts_at"], row["ends_at"])
+        taken.setdefault(row["resource"], []).append(span)
+        if row["away"]:
+            away.setdefault(row["resource"], []).append(span)
+    return Ledger(
+        {resource: merge(spans) for resource, spans in taken.items()},
+        {resource: merge(spans) for resource, spans in away.items()},
+    )
+
+
+async def add(conn: asyncpg.Connection, appointments: Iterable[Appointment]) -> None:
+    """Keep new appointments."""
+    await conn.executemany(ADD, [values(one) for one in appointments])
+
+
+async def save(conn: asyncpg.Connection, appointment: Appointment) -> None:
+    """Keep what can change of an appointment."""
+    session = appointment.session
+    await conn.execute(
+        SAVE,
+        appointment.id,
+        appointment.state.value,
+        appointment.starts_at,
+        appointment.ends_at,
+        appointment.provider_id,
+        appointment.room_id,
+        appointment.monitor_id,
+        appointment.revision,
+        appointment.policy_hash,
+        session and session.dose_at,
+        session and session.room_until,
+    )
+
+
+async def find(conn: asyncpg.Connection, appointment_id: UUID, *, lock: bool = False) -> Appointment | None:
+    """One appointment; with `lock` nobody else changes it until commit."""
+    row = await conn.fetchrow(LOCK if lock else FIND, appointment_id)
+    return None if row is None else appointment(row)
+
+
+async def many(conn: asyncpg.Connection, statement: str, *arguments: Any) -> list[Appointment]:
+    """The appointments that one of this module's statements finds."""
+    return [appointment(row) for row in await conn.fetch(statement, *arguments)]
+
+
+async def family(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
+    """Every id that means this person, sorted; at least the one asked for."""
+    return [row["patient_id"] for row in await conn.fetch(FAMILY, patient_id)]
+
+
+async def add_approval(conn: asyncpg.Connection, event: CandidateApproved) -> None:
+    """Keep a signature."""
+    await conn.execute(
+        ADD_APPROVAL,
+        event.approval_id,
+        event.patient_id,
+        event.assessment_id,
+        event.assessment_version,
+        event.assessment_hash,
+        event.route.value,
+        event.sessions,
+        event.provider_id,
+        event.signed_at,
+        event.valid_until,
+        event.policy_hash,
+    )
+
+
+async def approval(conn: asyncpg.Connection, approval_id: UUID, *, lock: bool = False) -> Approval | None:
+    """A signature; with `lock` it can't be revoked until commit."""
+    row = await conn.fetchrow(LOCK_APPROVAL if lock else APPROVAL, approval_id)
+    if row is None:
+        return None
+    return Approval(
+        approval_id=row["approval_id"],
+        patient_id=row["patient_id"],
+        route=Route(row["route"]),
+        sessions=row["sessions"],
+        provider_id=row["provider_id"],
+        valid_until=row["valid_until"],
+        state=row["state"],
+    )
+
+
+async def course(conn: asyncpg.Connection, statement: str, *arguments: Any) -> Course | None:
+    """The course that one of this module's statements finds."""
+    row = await conn.fetchrow(statement, *arguments)
+    if row is None:
+        return None
+    return Course(
+        course_id=row["course_id"],
+        approval_id=row["approval_id"],
+        patient_id=row["patient_id"],
+        state=row["state"],
+        reasons=tuple(row["reasons"]),
+        journey=row["journey"],
+        cause=row["cause"],
+    )
+
+
+async def claim(
+    conn: asyncpg.Connection, actor: str, key: str, digest: bytes, appointment_id: UUID
+) -> tuple[bytes, UUID] | None:
+    """Use an idempotency key; None when it is ours now, else the digest and the appointment of its first use."""
+    if await conn.fetchval(CLAIM_REQUEST, actor, key, digest, appointment_id):
+        return None
+    row = await conn.fetchrow(FIND_REQUEST, actor, key)
+    return row["digest"], row["appointment_id"]
