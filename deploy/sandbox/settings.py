@@ -1,0 +1,42 @@
+"""What the sandbox needs to know; read from `PASSAGE_SANDBOX_…`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SandboxSettings(BaseSettings):
+    """There is no sandbox outside development and tests: any other environment is refused."""
+
+    model_config = SettingsConfigDict(env_prefix="PASSAGE_SANDBOX_", extra="ignore", frozen=True)
+
+    environment: Literal["development", "test"]
+    host: str = "127.0.0.1"
+    port: int = Field(default=8410, ge=0, le=65_535)
+    smtp_port: int = Field(default=8411, ge=0, le=65_535)
+    clinic_file: Path
+    state_file: Path | None = None
+    """JSON lines; a restart finds yesterday's messages in it. None keeps them in memory only."""
+
+    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
+    auth_token: SecretStr
+    clinic_number: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
+    """The clinic's Twilio number: what patients text."""
+
+    inbound_url: str = ""
+    """Where a text to the clinic is delivered: intake's public webhook address."""
+
+    opt_out: Literal["twilio", "clinic"] = "twilio"
+    """Who answers STOP, START and HELP. Twilio does unless a clinic had that switched off for its number."""
+
+    transit_seconds: float = Field(default=0.3, ge=0, le=60)
+    """How long a text is queued and then on its way."""
+
+    database_url: SecretStr | None = None
+    """For moving the stack's clock, as role passage_clock. Without it there is no clock control."""
+
+    log_format: Literal["json", "console"] = "json"
+    staff_file: Path | None = None
+    """A JSON file whose `staff` lists the demo accounts, for showing their authenticator codes."""
