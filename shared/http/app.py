@@ -14,7 +14,7 @@ from shared.http import errors
 from shared.http.auth import Verifier
 from shared.http.characters import refuse_nul
 from shared.http.deps import ServiceDep
-from shared.http.middleware import BodyLimit, Edge
+from shared.http.middleware import BodyLimit, Edge, security_headers
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
 from shared.web import assets
@@ -48,10 +48,12 @@ def create_app(
     routers: Sequence[APIRouter],
     pages: Pages | None = None,
     staff_pages: bool = False,
+    form_targets: Sequence[str] = (),
 ) -> FastAPI:
     """The HTTP side of a service; with `pages`, problems are shown to people as pages.
 
-    With `staff_pages` no description of the API is served: there is none to call.
+    With `staff_pages` no description of the API is served: there is none to call. `form_targets` are addresses beyond
+    `settings.urls` and the issuer that forms may lead to.
     """
     settings = service.settings
     logs.configure(service.name, settings)
@@ -82,7 +84,7 @@ def create_app(
     app.state.pages = pages
     errors.install(app)
     app.add_middleware(BodyLimit, limit=settings.body_limit)
-    app.add_middleware(Edge, settings=settings)
+    app.add_middleware(Edge, headers=security_headers(settings, form_targets))
     app.include_router(probes)
     app.router.routes.append(assets.route)
     for router in routers:

@@ -6,6 +6,7 @@ limit is refused while it arrives; a request is one span, one log line and one m
 
 import re
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -33,9 +34,9 @@ LASTING = "/assets/"
 class Edge:
     """The outermost layer: request id, trace, log line, measurement, security headers, the last resort for errors."""
 
-    def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
+    def __init__(self, app: ASGIApp, *, headers: dict[str, str]) -> None:
         self._app = app
-        self._headers = security_headers(settings)
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,10 +132,11 @@ class BodyLimit:
         return counted
 
 
-def security_headers(settings: ServiceSettings) -> dict[str, str]:
+def security_headers(settings: ServiceSettings, form_targets: Sequence[str] = ()) -> dict[str, str]:
     """The same for every answer. No inline script or style; forms and frames only among our own addresses."""
     # A form's redirect is checked against form-action too: signing in goes on to the dashboard, out to the issuer.
-    own = sorted({_origin(url) for url in (*settings.urls.values(), settings.oidc_issuer) if url})
+    targets = (*settings.urls.values(), settings.oidc_issuer, *form_targets)
+    own = sorted({_origin(url) for url in targets if url})
     policy = {
         "default-src": ["'self'"],
         "img-src": ["'self'", "data:"],

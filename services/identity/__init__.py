@@ -1,0 +1,1 @@
+"""Who staff are: accounts, second factor, tokens."""
