@@ -148,7 +148,7 @@ class Wiring:
         if name == "identity":
             return {"dashboard_url": self.urls["dashboard"], "dashboard_secret": self.secrets.dashboard_secret}
         if name == "dashboard":
-            return {"dashboard_secret": self.secrets.dashboard_secret}
+            return {"oidc_client_secret": self.secrets.dashboard_secret}
         return {}
 
     def _sandbox(self) -> dict[str, Value]:
