@@ -6,11 +6,15 @@ that begin on the earliest possible day it takes the one nearest to the wanted g
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from services.scheduling.domain.sessions import Shape, Slot
 from services.scheduling.domain.site import Site, slots
+
+STRANGER_MINUTES = 12 * 60
+"""A session with another prescriber than the first choice weighs like one that comes half a day late."""
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +58,34 @@ class Infeasible:
 
 
 class _Step(NamedTuple):
-    """The best way to a candidate: its cost, the index of the candidate before it (-1 for the first)."""
+    """The best way to a candidate: its cost, and the index of the candidate before it (-1 for the first)."""
 
     cost: int
     before: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """The candidates by index, in whole minutes. A session at `index` may be followed by one in `windows[index]`."""
+
+    times: list[int]
+    days: list[date]
+    clock: list[int]
+    strange: list[int]
+    """What it costs that somebody else than the first choice prescribes."""
+    windows: list[tuple[int, int]]
+    target: int
+    within: int
+
+
 def plan(order: Order, site: Site, zone: tzinfo) -> Plan | Infeasible:
     """The best course for this order, or why there is none."""
-    found = _best(order, site, zone)
-    if found is not None:
-        return Plan(found)
-    return Infeasible(_reasons(order, site, zone))
-
-
-def _best(order: Order, site: Site, zone: tzinfo) -> tuple[Slot, ...] | None:
     candidates = _candidates(order, site)
-    first = _first_days(candidates, order, zone)
-    return _course(candidates, first, order, zone) if first else None
+    field = _field(candidates, order, site, zone)
+    first = _first_day(field, order.sessions)
+    if not first:
+        return Infeasible(_reasons(order, site, zone))
+    return Plan(tuple(candidates[index] for index in _course(field, first, order.sessions)))
 
 
 def _candidates(order: Order, site: Site) -> list[Slot]:
@@ -80,91 +94,85 @@ def _candidates(order: Order, site: Site) -> list[Slot]:
     return [slot for slot in found if slot.at.ends_at <= order.valid_until]
 
 
-def _first_days(candidates: Sequence[Slot], order: Order, zone: tzinfo) -> list[int]:
-    """The candidates of the earliest local day from which a whole course can be reached, by index."""
-    times = [slot.at.starts_at for slot in candidates]
-    finish: list[datetime | None] = list(times)
-    for _ in range(order.sessions - 1):
-        finish = [
-            min((end for end in finish[low:high] if end is not None), default=None)
-            for low, high in _windows(times, order.rules)
-        ]
-    able = [index for index, end in enumerate(finish) if end is not None and end - times[index] <= order.rules.within]
-    if not able:
-        return []
-    day = times[able[0]].astimezone(zone).date()
-    return [index for index in able if times[index].astimezone(zone).date() == day]
+def _field(candidates: Sequence[Slot], order: Order, site: Site, zone: tzinfo) -> _Field:
+    local = [slot.at.starts_at.astimezone(zone) for slot in candidates]
+    times = [int(slot.at.starts_at.timestamp()) // 60 for slot in candidates]
+    wanted = next(iter(site.leads), None)
+    rules = order.rules
+    return _Field(
+        times=times,
+        days=[moment.date() for moment in local],
+        clock=[moment.hour * 60 + moment.minute for moment in local],
+        strange=[0 if slot.prescriber == wanted else STRANGER_MINUTES for slot in candidates],
+        windows=_windows(times, _minutes(rules.gap_min), _minutes(rules.gap_max)),
+        target=_minutes(rules.gap_target),
+        within=_minutes(rules.within),
+    )
 
 
-def _windows(times: Sequence[datetime], rules: Rules) -> list[tuple[int, int]]:
+def _windows(times: Sequence[int], gap_min: int, gap_max: int) -> list[tuple[int, int]]:
     """For each candidate the range of those that may follow it. Two pointers, since `times` ascend."""
     windows: list[tuple[int, int]] = []
     low = high = 0
     for time in times:
-        while low < len(times) and times[low] < time + rules.gap_min:
+        while low < len(times) and times[low] < time + gap_min:
             low += 1
-        while high < len(times) and times[high] <= time + rules.gap_max:
+        while high < len(times) and times[high] <= time + gap_max:
             high += 1
         windows.append((low, max(low, high)))
     return windows
 
 
-def _course(candidates: Sequence[Slot], first: list[int], order: Order, zone: tzinfo) -> tuple[Slot, ...]:
+def _first_day(field: _Field, sessions: int) -> list[int]:
+    """The candidates of the earliest day from which a whole course can be reached; empty when there is none."""
+    finish = list(field.times)
+    for _ in range(sessions - 1):
+        finish = [min(finish[low:high], default=_NEVER) for low, high in field.windows]
+    able = [index for index, end in enumerate(finish) if end - field.times[index] <= field.within]
+    return [index for index in able if field.days[index] == field.days[able[0]]]
+
+
+def _course(field: _Field, first: list[int], sessions: int) -> list[int]:
     """The cheapest course that begins at one of `first`, of which one can begin; ties go to the earlier times."""
-    times = [slot.at.starts_at for slot in candidates]
-    clock = [_minute_of_day(time, zone) for time in times]
-    windows = _windows(times, order.rules)
-    limit = times[first[0]] + order.rules.within
-    layers: list[dict[int, _Step]] = [{begin: _Step(0, -1) for begin in first}]
-    for _ in range(order.sessions - 1):
-        layers.append(_next_layer(layers[-1], times, clock, windows, limit, order.rules))
-    end = min(layers[-1], key=lambda index: (layers[-1][index].cost, index))
-    return tuple(candidates[index] for index in _path(layers, end))
+    limit = field.times[first[0]] + field.within
+    layers: list[dict[int, _Step]] = [{index: _Step(field.strange[index], -1) for index in first}]
+    for _ in range(sessions - 1):
+        layers.append(_next_layer(layers[-1], field, limit))
+    last = layers[-1]
+    index = min(last, key=lambda end: (last[end].cost, end))
+    path: list[int] = []
+    for layer in reversed(layers):
+        path.append(index)
+        index = layer[index].before
+    return path[::-1]
 
 
-def _next_layer(
-    layer: dict[int, _Step],
-    times: Sequence[datetime],
-    clock: Sequence[int],
-    windows: Sequence[tuple[int, int]],
-    limit: datetime,
-    rules: Rules,
-) -> dict[int, _Step]:
+def _next_layer(layer: dict[int, _Step], field: _Field, limit: int) -> dict[int, _Step]:
+    """Minutes over the wanted gap cost their number, a shift of the time of day a quarter of its minutes."""
     reached: dict[int, _Step] = {}
     for index, step in sorted(layer.items()):
-        low, high = windows[index]
+        low, high = field.windows[index]
+        wanted, clock = field.times[index] + field.target, field.clock[index]
         for after in range(low, high):
-            if times[after] > limit:
+            time = field.times[after]
+            if time > limit:
                 break
-            cost = step.cost + _cost(times[after] - times[index], clock[after] - clock[index], rules)
+            cost = step.cost + field.strange[after] + max(0, time - wanted) + abs(field.clock[after] - clock) // 4
             known = reached.get(after)
             if known is None or cost < known.cost:
                 reached[after] = _Step(cost, index)
     return reached
 
 
-def _cost(gap: timedelta, shift: int, rules: Rules) -> int:
-    """Minutes away from the wanted gap, and a quarter of the minutes by which the time of day moves."""
-    over = max(timedelta(0), gap - rules.gap_target)
-    return over // timedelta(minutes=1) + abs(shift) // 4
-
-
-def _path(layers: Sequence[dict[int, _Step]], end: int) -> tuple[int, ...]:
-    path: list[int] = []
-    for layer in reversed(layers):
-        path.append(end)
-        end = layer[end].before
-    return tuple(reversed(path))
-
-
-def _minute_of_day(moment: datetime, zone: tzinfo) -> int:
-    local = moment.astimezone(zone)
-    return local.hour * 60 + local.minute
+def _minutes(length: timedelta) -> int:
+    return length // timedelta(minutes=1)
 
 
 def _reasons(order: Order, site: Site, zone: tzinfo) -> tuple[str, ...]:
     reasons = tuple(
-        code for code, eased, house in _relaxed(order, site) if _first_days(_candidates(eased, house), eased, zone)
+        code
+        for code, eased, house in _relaxed(order, site)
+        if _first_day(_field(_candidates(eased, house), eased, house, zone), eased.sessions)
     )
     return reasons or ("combined",)
 
@@ -177,5 +185,7 @@ def _relaxed(order: Order, site: Site) -> Iterable[tuple[str, Order, Site]]:
     yield "airway-missing", order, replace(site, airway=None)
     yield "patient-busy", order, replace(site, patient=site.opening)
     yield "approval-too-short", replace(order, valid_until=order.horizon), site
-    loose = replace(order.rules, gap_min=timedelta(hours=1), gap_max=order.rules.within)
+    # The least gap protects the patient: no plan is ever wished for that breaks it.
+    whole = order.horizon - order.not_before
+    loose = replace(order.rules, gap_max=whole, within=whole)
     yield "spacing", replace(order, rules=loose), site

@@ -28,7 +28,7 @@ WORDS = {
     "airway-missing": "nobody airway-trained is in the house",
     "patient-busy": "the patient has other appointments",
     "approval-too-short": "the approval runs out too soon",
-    "spacing": "the free times lie too close together or too far apart",
+    "spacing": "the free times lie too far apart",
     "route-not-offered": "this clinic doesn't offer the approved kind of session",
     "combined": "several things are in the way at once",
     "contended": "others kept booking the same times",
