@@ -32,7 +32,10 @@ class ClinicError(ValueError):
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
     """Translate pydantic's findings into keys of the file, allowed values and remedies."""
-    return [_explain(detail, model, data) for detail in error.errors()]
+    details = error.errors()
+    # A list whose entries are all refused is called too short as well: the entries say it better.
+    inner = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    return [_explain(detail, model, data) for detail in details if detail["loc"] not in inner]
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel], data: Any) -> Problem:

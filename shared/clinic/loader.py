@@ -17,8 +17,15 @@ def load(path: Path | str) -> Clinic:
     Raises:
         ClinicError: with every problem, by key.
     """
-    path = Path(path)
-    data = _read(path)
+    return parse(read(Path(path)), path)
+
+
+def parse(data: dict[str, Any], path: object) -> Clinic:
+    """The clinic of a file's merged content; `path` names it in errors.
+
+    Raises:
+        ClinicError: with every problem, by key.
+    """
     try:
         clinic = Clinic.model_validate(data)
     except ValidationError as error:
@@ -28,7 +35,12 @@ def load(path: Path | str) -> Clinic:
     return clinic
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The content of a policy file over that of its packs.
+
+    Raises:
+        ClinicError: a file is missing or is not TOML.
+    """
     data = _toml(path, path)
     packs = data.pop("include", [])
     if not isinstance(packs, list) or not all(isinstance(pack, str) for pack in packs):
