@@ -42,7 +42,7 @@ class Verifier:
     def __init__(self, issuer: str, audience: str, http: httpx.AsyncClient | None = None) -> None:
         self.issuer = issuer
         self.audience = audience
-        self._http = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
+        self.http = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
         self._keys = KeySet([])
         self._fetched = float("-inf")
         self._tried = float("-inf")
@@ -53,10 +53,10 @@ class Verifier:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        await self.http.aclose()
 
-    async def verify(self, token: str, *, nonce: str | None = None) -> dict[str, Any]:
-        """The claims of a good token; with `nonce`, of the ID token that answers it.
+    async def verify(self, token: str, *, audience: str | None = None, nonce: str | None = None) -> dict[str, Any]:
+        """The claims of a good token; with another `audience` and a `nonce`, of the ID token that answers it.
 
         Raises:
             BadToken: for any reason not to believe it.
@@ -71,7 +71,7 @@ class Verifier:
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_SECONDS,
                 iss={"essential": True, "value": self.issuer},
-                aud={"essential": True, "value": self.audience},
+                aud={"essential": True, "value": audience or self.audience},
                 sub={"essential": True},
                 exp={"essential": True},
                 nonce={"essential": True, "value": nonce} if nonce else {},
@@ -97,7 +97,7 @@ class Verifier:
 
     async def _get(self, url: str) -> dict[str, Any]:
         try:
-            answer = await self._http.get(url)
+            answer = await self.http.get(url)
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:
