@@ -1,5 +1,6 @@
 """Calls to the services that own the facts, with the staff member's own token: what they may do is decided there."""
 
+import asyncio
 from typing import Any, cast
 
 import httpx
@@ -15,6 +16,12 @@ LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=20)
 def client() -> httpx.AsyncClient:
     """One per process, kept in `service.state`."""
     return httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, headers={"accept": "application/json"})
+
+
+async def until_stopped(http: httpx.AsyncClient) -> None:
+    """Close the connections when the process stops."""
+    async with http:
+        await asyncio.Event().wait()
 
 
 async def call(request: Request, who: Staff, service: str, method: str, path: str, json: Any = None) -> Any:

@@ -7,8 +7,9 @@ from services.dashboard.domain.fold import fold
 from services.dashboard.repository import Work
 from shared.contracts.base import Event, PatientEvent
 from shared.contracts.envelope import Envelope
-from shared.contracts.intake import LeadMerged, LeadUnmerged
+from shared.contracts.intake import LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.tasks import TaskClosed, TaskRaised
+from shared.security.keys import KeyState
 from shared.uow import UnitOfWork
 
 # A patient's wrapped key must not survive its erasure here.
@@ -18,6 +19,10 @@ NEVER_KEPT = {"key"}
 async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
     """Take an event into the read model."""
     patient_id = patient_of(event)
+    if isinstance(event, TaskRaised | TaskClosed) and await _erased(uow, patient_id):
+        return
+    if isinstance(event, PatientErased):
+        await repository.erase(uow.conn, event.patient_id)
     payload = event.model_dump(mode="json", exclude=NEVER_KEPT, exclude_none=True)
     await repository.tell(
         uow.conn,
@@ -66,6 +71,13 @@ async def _raised(uow: UnitOfWork, event: TaskRaised, at: Envelope) -> None:
         raised_at=at.time,
     )
     await repository.raised(uow.conn, work, event.occurrence)
+
+
+async def _erased(uow: UnitOfWork, patient_id: UUID | None) -> bool:
+    """The kernel passes a patient's own events by once they are erased, but not the tasks about them."""
+    if patient_id is None:
+        return False
+    return (await uow.keys.states({patient_id})).get(patient_id) is KeyState.ERASED
 
 
 def patient_of(event: Event) -> UUID | None:

@@ -36,7 +36,8 @@ MERGE = "insert into aliases (patient_id, absorbed_id) values ($1, $2) on confli
 UNMERGE = "delete from aliases where patient_id = $1 and absorbed_id = $2"
 ALIASES = "select patient_id, absorbed_id from aliases"
 RAISED = """
-insert into work (task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at)
+insert into work
+       (task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
 """
 CLOSED = "update work set closed_at = $2, outcome = $3 where task_id = $1"
@@ -48,6 +49,11 @@ TASK = """
 select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
  where task_id = $1
 """
+ERASE = (
+    "delete from story where patient_id = $1",
+    "delete from facts where patient_id = $1",
+    "delete from work where patient_id = $1",
+)
 # One statement, so that the rows and the new cursor come from one snapshot. What was given an id before the cursor but
 # committed after it has a transaction id at or above it, and is found the next time.
 SINCE = """
@@ -196,6 +202,12 @@ async def raised(conn: asyncpg.Connection, work: Work, occurrence: str) -> None:
 
 async def closed(conn: asyncpg.Connection, task_id: UUID, at: datetime, outcome: str) -> None:
     await conn.execute(CLOSED, task_id, at, outcome)
+
+
+async def erase(conn: asyncpg.Connection, patient_id: UUID) -> None:
+    """Nothing of an erased patient stays, so that a rebuild, which skips their events, ends in the same state."""
+    for statement in ERASE:
+        await conn.execute(statement, patient_id)
 
 
 async def open_work(conn: asyncpg.Connection) -> list[Work]:

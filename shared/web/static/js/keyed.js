@@ -18,24 +18,26 @@
   };
 
   const update = (old, fresh) => {
-    old.classList.remove("arrived"); if (!old.className) old.removeAttribute("class");
-    if (same(old, fresh)) return old;
-    if (old.dataset.list !== undefined) { reconcile(old, fresh); attributes(old, fresh); return old; }
+    old.classList.remove("arrived");
+    if (!old.className) old.removeAttribute("class");
+    // It waits for an undo, or a person is typing in it: leave it alone, it is renewed with the next change.
+    if (same(old, fresh) || old.dataset.waiting !== undefined) return old;
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
-    // A person is typing or choosing in it: leave it alone, it is renewed with the next change.
-    if (focus && focus.matches("input, textarea, select")) return old;
-    if (focus) { attributes(old, fresh); refill(old, fresh, focus); return old; }
-    old.replaceWith(fresh);
-    return fresh;
+    if (focus && old.dataset.list === undefined && focus.matches("input, textarea, select")) return old;
+    attributes(old, fresh);
+    if (old.dataset.list !== undefined) reconcile(old, fresh);
+    else refill(old, fresh, focus);
+    return old;
   };
 
+  // The element itself stays, so that what is under the pointer is still under it; the focus goes to its like.
   const refill = (old, fresh, focus) => {
-    const path = focus === old ? null : focus.dataset.focus || focus.getAttribute("href") || focus.textContent;
+    const name = (it) => it.dataset.focus || it.getAttribute("href") || it.textContent.trim();
+    const wanted = focus && focus !== old ? name(focus) : null;
     old.replaceChildren(...fresh.childNodes);
-    if (path === null) return;
-    const again = [...old.querySelectorAll("a, button")].find((it) =>
-      (it.dataset.focus || it.getAttribute("href") || it.textContent) === path);
-    (again || old.querySelector("a, button") || old).focus({ preventScroll: true });
+    if (wanted === null) return;
+    const again = [...old.querySelectorAll("a, button")].find((it) => name(it) === wanted);
+    (again || old.querySelector("a, button") || document.body).focus({ preventScroll: true });
   };
 
   const attributes = (old, fresh) => {
@@ -60,14 +62,21 @@
     });
   };
 
+  // The fragment's own numbers, for the navigation: `data-tasks="3"`.
+  const tell = (name, count) => {
+    for (const place of document.querySelectorAll(`[data-count="${name}"]`)) { place.textContent = count; place.hidden = count === "0"; }
+  };
+
   htmx.defineExtension("keyed", {
     isInlineSwap: (style) => style === "keyed",
     handleSwap: (style, target, fragment) => {
       if (style !== "keyed") return false;
       arrivals = [];
       const root = fragment.firstElementChild;
-      if (root) { reconcile(target, root); for (const it of arrivals) it.classList.add("arrived"); }
-      document.dispatchEvent(new CustomEvent("passage:changed"));
+      if (!root) return [target];
+      reconcile(target, root);
+      for (const it of arrivals) it.classList.add("arrived");
+      for (const [name, count] of Object.entries(root.dataset)) tell(name, count);
       return [target];
     },
   });

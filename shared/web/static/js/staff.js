@@ -65,10 +65,10 @@
     toast.append(words, undo); $("#toasts").append(toast);
     const data = new FormData(form, button);
     const entry = { toast, action: form.action, body: new URLSearchParams(data), timer: setTimeout(() => send(form), UNDO_MS) };
-    if (item) { step(1); item.hidden = true; }
+    if (item) { step(1); item.hidden = true; item.dataset.waiting = ""; }
     undo.addEventListener("click", () => {
       clearTimeout(entry.timer); waiting.delete(form); toast.remove();
-      if (item) { item.hidden = false; button.focus(); }
+      if (item) { item.hidden = false; delete item.dataset.waiting; button.focus(); }
     });
     waiting.set(form, entry);
   };
@@ -91,15 +91,21 @@
     }
   });
 
-  // A lost connection turns the live dot into a sentence.
+  // A lost connection turns the live dot into a sentence; one that comes back at once is none.
+  const PATIENCE_MS = 2_000;
+  let losing = null;
   const live = (connected) => {
     const place = $("#live");
     if (!place || place.classList.contains("lost") === !connected) return;
     place.classList.toggle("lost", !connected);
     place.querySelector("span").textContent = connected ? place.dataset.live : place.dataset.lost;
   };
-  document.addEventListener("htmx:sseOpen", () => live(true));
-  document.addEventListener("htmx:sseError", () => live(false));
-  document.addEventListener("htmx:sendError", () => live(false));
-  addEventListener("offline", () => live(false));
+  const lose = () => { losing ??= setTimeout(() => live(false), PATIENCE_MS); };
+  const find = () => { clearTimeout(losing); losing = null; live(true); };
+  document.addEventListener("htmx:sseOpen", find);
+  document.addEventListener("htmx:sseError", lose);
+  document.addEventListener("htmx:sendError", lose);
+  addEventListener("offline", lose);
+  // The session ended: the page itself leads to the sign-in.
+  document.addEventListener("htmx:responseError", (event) => { if ([401, 403].includes(event.detail.xhr.status)) location.reload(); });
 })();

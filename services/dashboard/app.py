@@ -1,0 +1,50 @@
+"""The dashboard's composition root: the only file that wires."""
+
+from dataclasses import dataclass, field
+
+import httpx
+from fastapi import FastAPI
+
+from services.dashboard import calls
+from services.dashboard.consumers import consumes
+from services.dashboard.live import Live
+from services.dashboard.pages import board, call, live, patient, ride, search, tasks
+from services.dashboard.settings import DashboardSettings
+from shared.http import oidc
+from shared.http.app import create_app
+from shared.service import Service
+from shared.web.pages import Pages
+
+
+@dataclass(slots=True)
+class State:
+    """What the dashboard holds besides the runtime's own."""
+
+    live: Live = field(default_factory=Live)
+    http: httpx.AsyncClient = field(default_factory=calls.client)
+
+    async def keep_http(self, _service: Service) -> None:
+        """The job that closes the connections to the other services at the end."""
+        await calls.until_stopped(self.http)
+
+
+def create(settings: DashboardSettings | None = None) -> FastAPI:
+    """The dashboard as an ASGI application."""
+    settings = settings or DashboardSettings()  # type: ignore[call-arg]  # read from the environment
+    state = State()
+    service = Service(
+        "dashboard", settings, consumes=consumes, jobs=[state.live.follow, state.keep_http], state=state
+    )
+    routers = [
+        oidc.router(settings),
+        board.router,
+        live.router,
+        search.router,
+        call.router,
+        tasks.router,
+        ride.router,
+        patient.router,
+    ]
+    return create_app(
+        service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True
+    )

@@ -1,0 +1,68 @@
+"""Server-sent events: "something changed", with a cursor from which a lost connection resumes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from services.dashboard.live import Live
+from services.dashboard.pages.frame import live_of, staff_page
+from shared.http.auth import Staff
+from shared.http.deps import ServiceDep
+from shared.service import Service
+
+router = APIRouter()
+BEAT_SECONDS = 15.0
+# Changes that follow each other closely are told once.
+GATHER_SECONDS = 0.1
+# After this the browser connects again by itself, and is asked again who it is.
+LIFE_SECONDS = 600.0
+RETRY_MS = 500
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+@router.get("/live/changes")
+async def changes(
+    request: Request,
+    service: ServiceDep,
+    _who: Annotated[Staff, Depends(staff_page())],
+    after: Annotated[int | None, Query(ge=0)] = None,
+    patient: UUID | None = None,
+) -> StreamingResponse:
+    """One `changed` event for each round of changes; its id is the cursor. `Last-Event-ID` comes before `after`."""
+    last = request.headers.get("last-event-id", "")
+    start = int(last) if last.isdecimal() and len(last) < 19 else after
+    live = live_of(request)
+    await live.ready()
+    stream = _stream(service, live, start, live.survivor(patient) if patient else None)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _stream(service: Service, live: Live, start: int | None, patient: UUID | None) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + LIFE_SECONDS
+    with live.listening(patient) as listener:
+        yield f"retry: {RETRY_MS}\n\n"
+        if start is not None:
+            async with service.reading() as uow:
+                missed = await live.changes(uow.conn, start, patient)
+            if missed:
+                yield _event(live.cursor)
+        while loop.time() < ends:
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await listener.woken.wait()
+            except TimeoutError:
+                yield ": here\n\n"
+                continue
+            await asyncio.sleep(GATHER_SECONDS)
+            listener.woken.clear()
+            yield _event(live.cursor)
+
+
+def _event(cursor: int) -> str:
+    return f"id: {cursor}\nevent: changed\ndata: {cursor}\n\n"

@@ -1,0 +1,170 @@
+"""One patient: what is next and why, the story in plain sentences, and what must be true before the next session."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.dashboard import repository
+from services.dashboard.calls import call
+from services.dashboard.domain.facts import Approval, Patient
+from services.dashboard.domain.phrase import Phrase, phrase
+from services.dashboard.domain.ready import course_of, ready_for
+from services.dashboard.domain.story import Line, line
+from services.dashboard.live import opened
+from services.dashboard.pages.board import needs, place
+from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
+from services.dashboard.repository import Told
+from shared.audit import audit
+from shared.http.auth import Staff
+from shared.http.deps import ServiceDep
+from shared.http.problems import NotFound, Problem
+from shared.security.sealing import Box
+from shared.service import Service
+
+router = APIRouter(prefix="/patients")
+Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor", "auditor"))]
+STORY_LIMIT = 300
+CLIP = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A line of the story, ready to read. `key` names it for the swap in place."""
+
+    key: str
+    at: datetime
+    line: Line
+    who: str
+    said: str
+    more: str = ""
+
+
+@router.get("/{patient_id}")
+async def patient(patient_id: UUID, request: Request, who: Clinical, service: ServiceDep) -> Response:
+    """The page; a contact that was merged leads to the person they are."""
+    live = live_of(request)
+    await live.ready()
+    survivor = live.survivor(patient_id)
+    if survivor != patient_id:
+        return done(f"/patients/{survivor}")
+    context = await _context(request, service, who, patient_id, renewed=False)
+    return await show(request, who, "patient.html", section="board", **context)
+
+
+@router.get("/{patient_id}/parts")
+async def parts(patient_id: UUID, request: Request, who: Clinical, service: ServiceDep) -> Response:
+    """What changes of it, for the open page."""
+    context = await _context(request, service, who, patient_id, renewed=True)
+    return await show(request, who, "_patient.html", **context)
+
+
+@router.get("/{patient_id}/planned")
+async def planned(patient_id: UUID, request: Request, who: Clinical) -> Response:
+    """The messages that will go out, as the service that sends them says; asked for after the page is there."""
+    try:
+        plan = await call(request, who, "notifications", "GET", f"/api/v1/patients/{patient_id}/messages")
+    except Problem:
+        return await show(request, who, "_planned.html", planned=None)
+    ahead = [_planned(message) for message in _messages(plan) if message.get("state") in {"planned", "waiting", "held"}]
+    return await show(request, who, "_planned.html", planned=sorted(ahead, key=lambda it: it["at"]))
+
+
+def _messages(plan: Any) -> list[dict[str, Any]]:
+    found = plan.get("messages", []) if isinstance(plan, dict) else plan
+    return [message for message in found if isinstance(message, dict)]
+
+
+def _planned(message: dict[str, Any]) -> dict[str, Any]:
+    at = message.get("due_at") or message.get("planned_for") or message.get("at")
+    return {
+        "at": datetime.fromisoformat(str(at)),
+        "kind": phrase(f"message.{message.get('kind', 'other')}"),
+        "channel": phrase(f"by.{message.get('channel') or 'any'}"),
+    }
+
+
+async def _context(
+    request: Request, service: Service, who: Staff, patient_id: UUID, *, renewed: bool
+) -> dict[str, Any]:
+    live = live_of(request)
+    await live.ready()
+    family = live.family(patient_id)
+    async with service.transaction(actor=who.actor) as uow:
+        known = await repository.patients(uow.conn, family)
+        if patient_id not in known and not any(one in family for one in live.people):
+            raise NotFound("Nobody with this id is on the board.", remedy="Go back to the board.")
+        boxes = await uow.keys.boxes(family)
+        told = await repository.story(uow.conn, family, STORY_LIMIT)
+        readers = await repository.readers(uow.conn, patient_id)
+        await audit(uow, action="read", what="patient-page", subject=patient_id, detail={"renewed": renewed})
+    person = live.people.get(patient_id)
+    facts = known.get(patient_id, Patient(patient_id=patient_id))
+    for absorbed in sorted(family - {patient_id}):
+        if absorbed in known:
+            facts = facts.joined(known[absorbed])
+    now = service.clock.now()
+    box = boxes.get(patient_id)
+    contact = box.open_json(facts.intake.contact) if box and facts.intake.contact else {}
+    return {
+        "patient_id": patient_id,
+        "facts": facts,
+        "name": opened(box, facts.intake.name),
+        "contact": contact,
+        "card": place(replace(person, patient=facts), now).card if person else None,
+        "days": _days(request, told, boxes),
+        "full": len(told) == STORY_LIMIT,
+        "course": course_of(facts),
+        "ready": ready_for(facts, now, _escort(facts, box)),
+        "approval": _signable(facts.assessment.approval),
+        "needs": needs(request, (it for it in live.work.values() if it.patient_id in family), now),
+        "readers": [reader for reader in readers if reader[0] != who.id],
+    }
+
+
+def _signable(approval: Approval | None) -> Approval | None:
+    return approval if approval and approval.ended is None else None
+
+
+def _escort(facts: Patient, box: Box | None) -> str:
+    coming = facts.next_session()
+    ride = facts.notifications.rides.get(coming[0]) if coming else None
+    return opened(box, ride.escort) if ride else ""
+
+
+def _days(request: Request, told: Sequence[Told], boxes: dict[UUID, Box]) -> list[tuple[str, list[Spoken]]]:
+    """The story by day of the clinic's zone, newest first; sessions that were booked together are one sentence."""
+    dates, say = pages_of(request).dates(request), words_of(request)
+    spoken: list[Spoken] = []
+    for event in _booked_together(told):
+        made = line(event[0].name, event[0].payload) if len(event) == 1 else _together(event)
+        said = opened(boxes.get(event[0].patient_id), made.said)
+        key = f"{event[0].source}-{event[0].patient_id}-{event[0].sequence}"
+        rest = said[CLIP:] if len(said) > CLIP else ""
+        spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), said[:CLIP], rest))
+    days = groupby(spoken, key=lambda it: it.at.astimezone(dates.tz).date())
+    return [(dates.day(day), list(lines)) for day, lines in days]
+
+
+def _booked_together(told: Sequence[Told]) -> list[list[Told]]:
+    groups: list[list[Told]] = []
+    for event in told:
+        last = groups[-1][-1] if groups else None
+        course = event.payload.get("course_id")
+        together = last is not None and course and last.name == event.name == "SessionScheduled"
+        if together and last is not None and last.payload.get("course_id") == course:
+            groups[-1].append(event)
+        else:
+            groups.append([event])
+    return groups
+
+
+def _together(events: Sequence[Told]) -> Line:
+    times: list[Phrase | datetime] = sorted(datetime.fromisoformat(it.payload["starts_at"]) for it in events)
+    return Line("calendar", phrase("story.SessionsScheduled", count=len(events), times=tuple(times)))

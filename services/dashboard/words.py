@@ -1,0 +1,80 @@
+"""Phrases said in the reader's language, with people and rooms by their names and moments in the clinic's zone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from services.dashboard.domain.phrase import Phrase
+from shared.clinic import Clinic
+from shared.web.dates import Dates
+from shared.web.i18n import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Says phrases for one request."""
+
+    texts: Texts
+    language: str
+    clinic: Clinic
+    dates: Dates
+
+    def __call__(self, said: Phrase | None) -> str:
+        """The sentence; empty for none. A code that no text knows is shown as it is, so that nothing is hidden."""
+        if said is None:
+            return ""
+        policy = self._policy(said.key)
+        if policy is not None:
+            return policy
+        if not self.texts.has(self.language, said.key):
+            return said.key.rpartition(".")[2].replace("_", " ").replace("-", " ")
+        values = {}
+        for name, value in said.values.items():
+            values[name.removesuffix("_id")] = self.who(str(value)) if name.endswith("_id") else self._value(value)
+        return self.texts.get(self.language, said.key, **values)
+
+    def code(self, group: str, code: str) -> str:
+        """A word of the program's vocabulary: `code("task", "answer-lead")`."""
+        return self(Phrase(f"{group}.{code}"))
+
+    def _policy(self, key: str) -> str | None:
+        """What the clinic's file calls a flag or a gate."""
+        kind, _, code = key.partition(".")
+        screening = self.clinic.screening
+        match kind:
+            case "flag":
+                labels = {rule.code: rule.label for rule in screening.rules}
+                return labels.get(code) or {one.code: one.label for one in screening.interactions}.get(code)
+            case "gate":
+                return {gate.code: gate.label for gate in self.clinic.gates}.get(code)
+            case _:
+                return None
+
+    def who(self, code: str) -> str:
+        """A person's or a room's name by its id."""
+        named = {one.id: one.name for one in self.clinic.rooms} | {one.id: one.name for one in self.clinic.people}
+        return named.get(code, code)
+
+    def actor(self, actor: str) -> str:
+        """Who did something: `staff:osei` by name, others by what they are; empty for the program itself."""
+        kind, _, code = actor.partition(":")
+        if kind == "staff":
+            return self.who(code)
+        key = f"actor.{kind}"
+        return self.texts.get(self.language, key, code=code) if self.texts.has(self.language, key) else ""
+
+    def _value(self, value: Any) -> object:
+        match value:
+            case Phrase():
+                return self(value)
+            case datetime():
+                return self.dates.when(value)
+            case date():
+                return self.dates.day(value)
+            case str():
+                return value
+            case Sequence():
+                return ", ".join(str(self._value(one)) for one in value)
+            case _:
+                return value
