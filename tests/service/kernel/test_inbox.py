@@ -1,0 +1,386 @@
+"""Consuming: once, in order, or seen to be missing; nothing swallowed."""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared.consuming import Consumes
+from shared.contracts.assessment import ApprovalRevoked
+from shared.contracts.base import Event
+from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
+from shared.contracts.topics import CONTROL, SUBMISSIONS
+from shared.errors import NotYet, Permanent, Transient
+from shared.ids import new_id
+from shared.inbox import dead_letters
+from shared.security.keyring import Keyring
+from shared.service import Service
+from shared.uow import UnitOfWork
+from tests.support.kernel import closed, create_lead, publish_lead, recorder, running, updated
+from tests.support.waiting import eventually
+
+Make = Callable[..., Service]
+Send = Callable[..., Awaitable[None]]
+LETTERS = "select * from dead_letters order by failed_at"
+
+
+async def rows(service: Service, sql: str, *args: object) -> list[Any]:
+    async with service.reading() as uow:
+        return list(await uow.conn.fetch(sql, *args))
+
+
+async def sequences(service: Service, subject: object) -> list[int]:
+    found = await rows(service, "select sequence from effects where subject = $1 order by n", subject)
+    return [row["sequence"] for row in found]
+
+
+async def test_a_fact_travels_to_another_services_table_once(intake: Service, make: Make) -> None:
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(patient), closed(patient), updated(patient))
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 4])
+        [position] = await rows(dashboard, "select sequence from inbox where subject = $1", patient)
+        assert position["sequence"] == 4, "a type without a handler passes by and still moves the position"
+
+
+async def test_replay_of_any_age_changes_nothing(intake: Service, make: Make) -> None:
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        async with intake.transaction(actor="test") as uow:
+            await uow.conn.execute("insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')")
+        later = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, later), equals=[1])
+        assert await sequences(dashboard, patient) == [1]
+
+
+async def test_a_missing_event_is_seen_asked_for_and_healed(intake: Service, make: Make) -> None:
+    """The first two of a subject's events never reached this consumer: the third alone is in its hands."""
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    dashboard = make("dashboard", consumes=consumes)
+    patient = await create_lead(intake)
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(updated(patient), updated(patient))
+    third = (await as_records(intake))[2]
+    deaf = make("assessment", consumes=consumes)
+    async with running(make("intake", consumes=Consumes())), running(deaf):
+        pass
+    async with running(dashboard):
+        assert dashboard.consumer is not None
+        await dashboard.consumer.handle([third])
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 3], timeout=20)
+        assert not await rows(dashboard, "select from parked")
+
+
+async def test_a_consumer_asks_the_relay_for_what_is_missing(intake: Service, make: Make) -> None:
+    """intake's own consumer hears the request on the control topic, its relay publishes the subject again."""
+    patient = await create_lead(intake)
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(updated(patient), updated(patient))
+    third = (await as_records(intake))[2]
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    scheduling = make("dashboard", consumes=consumes)
+    async with running(make("intake", consumes=Consumes())) as listening, running(scheduling):
+        assert scheduling.consumer is not None
+        await scheduling.consumer.ask({(1, patient): 1})
+        [request] = await eventually(lambda: rows(listening, "select * from replay_requests where done_at is not null"))
+        assert (request["subject"], request["from_sequence"], request["published"]) == (patient, 1, 3)
+        assert third.offset == 2
+
+
+def envelope_of(source: Any, subject: Any, sequence: int, type_: str, id_: Any = None) -> Envelope:
+    from datetime import UTC, datetime
+
+    return Envelope(id_ or new_id(), type_, source, subject, sequence, datetime.now(UTC), "test", new_id())
+
+
+async def test_an_event_that_needs_a_lead_waits_for_it(intake: Service, make: Make) -> None:
+    consumes, _ = recorder(LeadCreated, ApprovalRevoked, LeadUpdated)
+    assessment = make("assessment")
+    async with running(assessment), running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = new_id()
+        async with assessment.transaction(actor="test") as uow:
+            uow.publish(*(revoked(patient, uow) for _ in range(3)))
+        await eventually(lambda: rows(dashboard, "select from parked where subject = $1", patient))
+        assert await sequences(dashboard, patient) == []
+        await create_lead(intake, patient)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 1, 2, 3])
+        assert not await rows(dashboard, "select from parked")
+
+
+def revoked(patient: Any, uow: UnitOfWork) -> ApprovalRevoked:
+    return ApprovalRevoked(patient_id=patient, approval_id=new_id(), reason="test", revoked_at=uow.now)
+
+
+async def test_bytes_that_are_no_event_go_to_the_dead_letters_and_others_go_on(
+    intake: Service, make: Make, send: Send
+) -> None:
+    consumes, _ = recorder(LeadCreated)
+    chance = random.Random(1)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        for length in (0, 1, 40, 4_000):
+            await send("passage.intake.v1", None, chance.randbytes(length))
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        letters = await eventually(lambda: rows(dashboard, LETTERS))
+        assert len(letters) == 4, "all of them, whichever partition they came by"
+        assert {letter["reason"] for letter in letters} == {"not an event"}
+        record = max(
+            (
+                dead_letters.unseal(dashboard.keyring, letter["record"], topic="t", partition=0, offset=0)
+                for letter in letters
+            ),
+            key=lambda found: len(found.value),
+        )
+        assert len(record.value) == 4_000
+
+
+async def test_a_contract_breach_holds_its_own_subject_only_until_a_person_decides(
+    intake: Service, make: Make, send: Send
+) -> None:
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient, other = await create_lead(intake), await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        await send(
+            "passage.intake.v1",
+            envelope_of("intake", patient, 2, "passage.intake.LeadUpdated.v1"),
+            '{"patient_id": "not one", "changed": 7, "name": "Jo Secret"}',
+        )
+        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
+        assert "changed" in letter["error"]
+        assert "Secret" not in letter["error"]
+        await send(
+            "passage.intake.v1",
+            envelope_of("intake", patient, 3, "passage.intake.LeadUpdated.v1"),
+            updated(patient).model_dump_json(),
+        )
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(other))
+        await eventually(lambda: sequences(dashboard, other), equals=[1, 2])
+        assert await sequences(dashboard, patient) == [1]
+        async with dashboard.transaction(actor="test") as uow:
+            await uow.conn.execute("update dead_letters set wanted = 'drop', wanted_by = 'staff:ops'")
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3])
+        [letter] = await rows(dashboard, LETTERS)
+        assert (letter["resolution"], letter["resolved_by"]) == ("dropped", "staff:ops")
+
+
+async def test_a_handler_that_was_wrong_is_mended_and_the_dead_letter_replayed(intake: Service, make: Make) -> None:
+    consumes, mended = Consumes(), asyncio.Event()
+
+    @consumes(LeadCreated)
+    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
+        if not mended.is_set():
+            raise Permanent("the handler is wrong")
+        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
+
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: rows(dashboard, LETTERS))
+        mended.set()
+        async with dashboard.transaction(actor="test") as uow:
+            await uow.conn.execute("update dead_letters set wanted = 'replay', wanted_by = 'staff:ops'")
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        await eventually(lambda: rows(dashboard, "select from dead_letters where resolution = 'replayed'"))
+
+
+async def test_what_may_work_later_is_tried_again_and_never_given_up(intake: Service, make: Make) -> None:
+    consumes, calls = Consumes(), []
+
+    @consumes(LeadCreated)
+    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
+        calls.append(at.sequence)
+        if len(calls) < 4:
+            raise Transient("not now")
+        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
+
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        assert not await rows(dashboard, LETTERS)
+
+
+async def test_one_bad_event_in_a_batch_takes_no_other_with_it(intake: Service, make: Make) -> None:
+    consumes, bad = Consumes(), new_id()
+
+    @consumes(LeadCreated)
+    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
+        if event.patient_id == bad:
+            raise ValueError("a bug")
+        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
+
+    async with intake.transaction(actor="test") as uow:
+        for patient in [*(new_id() for _ in range(20)), bad, *(new_id() for _ in range(20))]:
+            await publish_lead(uow, patient)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+
+        async def applied() -> int:
+            return len(await rows(dashboard, "select from effects"))
+
+        await eventually(applied, equals=40)
+        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
+        assert (letter["subject"], letter["reason"], letter["error"]) == (bad, "exhausted", "ValueError")
+
+
+async def test_an_event_of_a_newer_major_version_passes_by(intake: Service, make: Make, send: Send) -> None:
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        newer = envelope_of("intake", patient, 2, "passage.intake.LeadUpdated.v2")
+        await send("passage.intake.v1", newer, '{"something": "else"}')
+        body = updated(patient).model_dump_json()[:-1] + ', "added_later": {"a": 1}}'
+        await send("passage.intake.v1", envelope_of("intake", patient, 3, "passage.intake.LeadUpdated.v1"), body)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3])
+
+
+async def test_two_consumers_with_overlapping_batches_apply_once(intake: Service, make: Make) -> None:
+    """A zombie and its successor hold the same batch at the same moment."""
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    first = make("dashboard", consumes=consumes)
+    second = make("dashboard", consumes=recorder(LeadCreated, LeadUpdated)[0])
+    patients = [await create_lead(intake) for _ in range(10)]
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(*(updated(patient) for patient in patients for _ in range(4)))
+    records = await as_records(intake)
+    async with running(first), running(second):
+        assert first.consumer is not None
+        assert second.consumer is not None
+        chance = random.Random(7)
+        await asyncio.gather(
+            *(
+                consumer.handle(records[chance.randint(0, 5) : chance.randint(30, len(records))])
+                for consumer in (first.consumer, second.consumer) * 6
+            )
+        )
+        await first.consumer.handle(records)
+        for patient in patients:
+            await eventually(lambda p=patient: sequences(first, p), equals=[1, 2, 3, 4, 5])
+
+
+async def as_records(service: Service) -> list[Any]:
+    from shared.consuming import Record
+
+    found = await rows(
+        service,
+        "select event_id, subject, sequence, type, time, actor, correlation, body::text as body from event_log order by id",
+    )
+    return [
+        Record(
+            f"passage.{service.name}.v1",
+            0,
+            number,
+            str(row["subject"]).encode(),
+            row["body"].encode(),
+            tuple(
+                to_headers(
+                    Envelope(
+                        row["event_id"],
+                        row["type"],
+                        "intake",
+                        row["subject"],
+                        row["sequence"],
+                        row["time"],
+                        row["actor"],
+                        row["correlation"],
+                    )
+                )
+            ),
+        )
+        for number, row in enumerate(found)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_order_ends_in_the_same_state(intake: Service, make: Make, seed: int) -> None:
+    """Records duplicated and shuffled beyond anything a broker does: each is applied once, in order, or waits."""
+    consumes, _ = recorder(LeadCreated, LeadUpdated, LeadClosed)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        assert dashboard.consumer is not None
+        patients = [await create_lead(intake) for _ in range(3)]
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(*(event(patient) for patient in patients for event in (updated, closed, updated)))
+        records = await as_records(intake)
+        chance = random.Random(seed)
+        shuffled = records * 2
+        chance.shuffle(shuffled)
+        while shuffled:
+            batch, shuffled = shuffled[:5], shuffled[5:]
+            await dashboard.consumer.handle(batch)
+        for patient in patients:
+            await eventually(lambda p=patient: sequences(dashboard, p), equals=[1, 2, 3, 4])
+        assert not await rows(dashboard, "select from parked")
+
+
+async def test_a_handler_may_say_not_yet(intake: Service, make: Make) -> None:
+    consumes, _ = recorder(LeadClosed)
+
+    @consumes(LeadUpdated)
+    async def on_lead_updated(uow: UnitOfWork, event: LeadUpdated, at: Envelope) -> None:
+        if not await uow.conn.fetchval("select count(*) from effects where subject = $1", event.patient_id):
+            raise NotYet("ApprovalRevoked")
+        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
+
+    other, _ = recorder(ApprovalRevoked)
+    consumes.handlers.update(other.handlers)
+    assessment = make("assessment")
+    async with running(assessment), running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(patient), closed(patient))
+
+        async def parked() -> list[str]:
+            return [row["reason"] for row in await rows(dashboard, "select reason from parked order by sequence")]
+
+        await eventually(parked, equals=["needs:ApprovalRevoked", "gap"])
+        async with assessment.transaction(actor="test") as uow:
+            uow.publish(revoked(patient, uow))
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 3])
+
+
+async def test_random_bytes_on_every_topic_stop_nobody(make: Make, send: Send, intake: Service) -> None:
+    consumes, _ = recorder(LeadCreated, ApprovalRevoked)
+    async with running(make("assessment", consumes=consumes)) as assessment:
+        for topic in ("passage.intake.v1", "passage.assessment.v1", CONTROL, SUBMISSIONS):
+            await send(topic, None, os.urandom(200))
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(assessment, patient), equals=[1])
+        assert await assessment.readiness() == {}
+
+
+def test_every_subscriber_nacks_on_error(make: Make) -> None:
+    """FastStream's broker-wide policy is not inherited, and every other policy commits past a failing handler."""
+    from faststream import AckPolicy
+
+    service = make("dashboard", consumes=recorder(LeadCreated)[0])
+    assert service.consumer is not None
+    subscribers = service.consumer.broker.subscribers
+    assert subscribers
+    for subscriber in subscribers:
+        assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
+
+
+def test_a_handler_is_registered_once() -> None:
+    consumes, _ = recorder(LeadCreated)
+    with pytest.raises(ValueError, match="LeadCreated"):
+        consumes(LeadCreated)(lambda uow, event, at: asyncio.sleep(0))
+    with pytest.raises(LookupError, match="no service"):
+        consumes(Event)
+
+
+async def test_dead_letters_open_with_the_clinics_key_only(keyring: Keyring, other_keyring: Keyring) -> None:
+    from shared.consuming import Record
+    from shared.security.sealing import Unsealable
+
+    sealed = dead_letters.seal(keyring, Record("t", 0, 1, b"k", b"Jo Secret", (("h", b"v"),)))
+    assert "Secret" not in sealed
+    with pytest.raises(Unsealable):
+        dead_letters.unseal(other_keyring, sealed, topic="t", partition=0, offset=1)

@@ -1,0 +1,192 @@
+"""The relay: everything committed reaches the topic, in order, whatever happens to relays and transactions."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from shared.contracts.envelope import Envelope
+from shared.eventlog import cursor
+from shared.service import Service
+from tests.support.kernel import closed, create_lead, running, updated
+from tests.support.waiting import eventually
+
+Read = Callable[[str], Awaitable[list[Envelope]]]
+Make = Callable[..., Service]
+TOPIC = "passage.intake.v1"
+
+
+def first_appearances(envelopes: list[Envelope]) -> dict[UUID, list[int]]:
+    """Each subject's sequences in the order in which they appeared for the first time."""
+    order: dict[UUID, list[int]] = defaultdict(list)
+    for envelope in envelopes:
+        if envelope.sequence not in order[envelope.subject]:
+            order[envelope.subject].append(envelope.sequence)
+    return order
+
+
+async def committed(service: Service) -> dict[UUID, int]:
+    async with service.reading() as uow:
+        return {row["subject"]: row["sequence"] for row in await uow.conn.fetch("select * from streams")}
+
+
+def complete(envelopes: list[Envelope], wanted: dict[UUID, int]) -> bool:
+    found = first_appearances(envelopes)
+    return all(found.get(subject) == list(range(1, last + 1)) for subject, last in wanted.items())
+
+
+async def test_what_commits_is_published_in_order(intake: Service, read: Read) -> None:
+    patients = [await create_lead(intake) for _ in range(4)]
+
+    async def write() -> None:
+        for _ in range(15):
+            async with intake.transaction(actor="test") as uow:
+                for patient in patients[:2]:
+                    uow.publish(updated(patient), closed(patient))
+
+    await asyncio.gather(*(write() for _ in range(6)))
+    wanted = await committed(intake)
+
+    async def arrived() -> bool:
+        return complete(await read(TOPIC), wanted)
+
+    await eventually(arrived)
+
+
+async def test_a_long_transaction_delays_only_its_own_events(intake: Service, read: Read) -> None:
+    slow, fast = await create_lead(intake), await create_lead(intake)
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(updated(slow))
+        await cursor_moves(uow.conn)
+        for _ in range(5):
+            async with intake.transaction(actor="test") as other:
+                other.publish(updated(fast))
+
+        async def fast_arrived() -> bool:
+            return first_appearances(await read(TOPIC))[fast] == [1, 2, 3, 4, 5, 6]
+
+        await eventually(fast_arrived)
+        assert first_appearances(await read(TOPIC))[slow] == [1]
+
+    async def slow_arrived() -> bool:
+        return first_appearances(await read(TOPIC))[slow] == [1, 2]
+
+    await eventually(slow_arrived)
+
+
+async def cursor_moves(conn: object) -> None:
+    """Give the open transaction its id now, so that others overtake it."""
+    await conn.execute("select pg_current_xact_id()")  # type: ignore[attr-defined]
+
+
+async def test_one_leads_and_a_standby_takes_over(intake: Service, make: Make, read: Read) -> None:
+    await eventually(lambda: intake.relay is not None and intake.relay.leading)
+    async with running(make("intake")) as standby:
+        patient = await create_lead(standby)
+        assert standby.relay is not None
+        assert not standby.relay.leading
+
+        async def arrived(last: int) -> bool:
+            return complete(await read(TOPIC), {patient: last})
+
+        await eventually(lambda: arrived(1))
+        async with standby.transaction(actor="test") as uow:
+            await uow.conn.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'intake-relay' and pid <> pg_backend_pid()"
+            )
+        async with standby.transaction(actor="test") as uow:
+            uow.publish(updated(patient))
+        await eventually(lambda: arrived(2))
+
+
+async def test_two_relays_in_turn_lose_and_invert_nothing(intake: Service, make: Make, read: Read) -> None:
+    patients = [await create_lead(intake) for _ in range(6)]
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        while not stop.is_set():
+            async with intake.transaction(actor="test") as uow:
+                uow.publish(*(updated(patient) for patient in patients))
+            await asyncio.sleep(0.002)
+
+    async with running(make("intake")):
+        writing = [asyncio.create_task(write()) for _ in range(3)]
+        for _ in range(8):
+            await asyncio.sleep(0.15)
+            async with intake.transaction(actor="test") as uow:
+                await uow.conn.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'intake-relay'"
+                )
+        stop.set()
+        await asyncio.gather(*writing)
+        wanted = await committed(intake)
+
+        async def arrived() -> bool:
+            return complete(await read(TOPIC), wanted)
+
+        await eventually(arrived, timeout=30)
+
+
+async def test_a_cursor_of_another_cluster_is_refused_until_a_person_decides(make: Make, read: Read) -> None:
+    service = make("intake")
+    async with running(service):
+        patient = await create_lead(service)
+        assert service.relay is not None
+        await eventually(lambda: service.relay.leading)
+        async with service.transaction(actor="test") as uow:
+            await uow.conn.execute("update relay set cluster = 'elsewhere/00000001'")
+    async with running(make("intake")) as again:
+        relay = again.relay
+        assert relay is not None
+        await eventually(lambda: relay.trouble)
+        assert "passage relay restored" in (await again.readiness())["relay"]
+        before = len(await read(TOPIC))
+        async with again.transaction(actor="test") as uow:
+            await cursor.adopt_cluster(uow.conn, restored=True)
+
+        async def republished() -> bool:
+            return len(await read(TOPIC)) > before and complete(await read(TOPIC), {patient: 1})
+
+        await eventually(republished, timeout=20)
+
+
+async def test_replay_goes_back_by_time_and_by_subject(intake: Service, read: Read) -> None:
+    first, second = await create_lead(intake), await create_lead(intake)
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(updated(first), updated(first))
+
+    async def count(subject: UUID) -> int:
+        return sum(1 for envelope in await read(TOPIC) if envelope.subject == subject)
+
+    await eventually(lambda: count(first), equals=3)
+    async with intake.transaction(actor="test") as uow:
+        await cursor.request_subject(uow.conn, first, 2, "test")
+        await cursor.request_subject(uow.conn, first, 2, "test")
+    await eventually(lambda: count(first), equals=5)
+    async with intake.transaction(actor="test") as uow:
+        await uow.conn.execute(
+            "insert into replay_requests (from_at, requested_by) values ($1, 'test')",
+            datetime.now(UTC) - timedelta(days=2),
+        )
+    await eventually(lambda: count(first), equals=8)
+    await eventually(lambda: count(second), equals=2)
+    assert complete(await read(TOPIC), {first: 3, second: 1})
+
+
+async def test_windows_larger_than_a_page_are_read_to_their_end(make: Make, read: Read) -> None:
+    service = make("intake")
+    async with running(service):
+        patient = await create_lead(service)
+    service = make("intake")
+    assert service.relay is not None
+    service.relay._page = 7
+    async with running(service):
+        async with service.transaction(actor="test") as uow:
+            uow.publish(*(updated(patient) for _ in range(50)))
+
+        async def arrived() -> bool:
+            return complete(await read(TOPIC), {patient: 51})
+
+        await eventually(arrived)
