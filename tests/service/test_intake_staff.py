@@ -1,0 +1,118 @@
+"""What staff do: read on record, correct, close, erase; each only by the role that may."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.intake.handlers import people
+from tests.support.intake import Intake
+
+
+@pytest.fixture(scope="module")
+async def intake(world):
+    async with world.start("intake") as running:
+        yield await Intake.of(running, world)
+
+
+def number(last: int) -> str:
+    return f"+1801559{last:04d}"
+
+
+async def new(intake, last, **more):
+    return (await intake.lead(phone=number(last), **more)).json()["patient_id"]
+
+
+async def call(intake, method, path, who="dana", **more):
+    return await intake.http.request(method, f"/api/v1{path}", headers=intake.running.as_staff(who), **more)
+
+
+async def test_reading_contact_details_is_on_record(intake):
+    patient = await new(intake, 1, name="Maya", email="maya@example.com", date_of_birth="1984-03-09")
+    shown = await call(intake, "GET", f"/patients/{patient}")
+    assert shown.status_code == 200, shown.text
+    found = shown.json()
+    assert (found["name"], found["phone"], found["date_of_birth"]) == ("Maya", number(1), "1984-03-09")
+    (row,) = await intake.rows("select actor, action, what from audit where subject = $1", UUID(patient))
+    assert tuple(row) == ("staff:dana", "read", "contact")
+
+
+@pytest.mark.parametrize(("who", "status"), [("dana", 200), ("osei", 200), ("tran", 200), ("audit", 403), ("ops", 403)])
+async def test_only_the_care_team_reads_contact_details(intake, who, status):
+    patient = await new(intake, 2)
+    assert (await call(intake, "GET", f"/patients/{patient}", who)).status_code == status
+
+
+async def test_without_a_token_nothing_is_shown(intake):
+    assert (await intake.http.get(f"/api/v1/patients/{uuid4()}")).status_code == 401
+    assert (await intake.http.get("/api/v1/contacts")).status_code == 401
+
+
+async def test_nobody_unknown_is_found(intake):
+    assert (await call(intake, "GET", f"/patients/{uuid4()}")).status_code == 404
+    assert (await call(intake, "GET", "/patients/nonsense")).status_code == 422
+
+
+async def test_a_correction_moves_by_what_the_patient_is_known(intake):
+    patient = await new(intake, 3, email="old@example.com")
+    done = await call(intake, "PATCH", f"/patients/{patient}", json={"phone": "801 559 0004", "name": "Maya R"})
+    assert done.status_code == 204, done.text
+    assert str(await intake.patient_of(number(4))) == patient
+    assert await intake.patient_of(number(3)) is None
+    name, updated = (await intake.events(patient))[-1]
+    assert (name, updated["changed"]) == ("LeadUpdated", ["name", "phone"])
+    assert (await intake.box(patient)).open_json(updated["contact"])["phone"] == number(4)
+
+
+async def test_an_address_of_another_patient_is_refused(intake):
+    one, other = await new(intake, 5), await new(intake, 6)
+    refused = await call(intake, "PATCH", f"/patients/{one}", json={"phone": number(6)})
+    assert (refused.status_code, refused.json()["code"]) == (409, "address_taken")
+    assert str(await intake.patient_of(number(5))) == one
+    assert str(await intake.patient_of(number(6))) == other
+
+
+async def test_closing_ends_the_task_and_a_new_contact_reopens(intake):
+    patient = await new(intake, 7)
+    assert (await call(intake, "POST", f"/patients/{patient}/close", json={"reason": "no-interest"})).status_code == 204
+    assert (await call(intake, "POST", f"/patients/{patient}/close", json={"reason": "no-interest"})).status_code == 204
+    assert (await intake.names(patient))[-2:] == ["LeadClosed", "TaskClosed"]
+    await intake.lead(phone=number(7), message="me again")
+    events = (await intake.events(patient))[-3:]
+    assert [name for name, _ in events] == ["LeadUpdated", "MessageReceived", "TaskRaised"]
+    assert events[0][1]["changed"] == ["reopened"]
+
+
+async def test_erasing_leaves_nothing_that_can_be_read(intake):
+    patient = await new(intake, 8, name="Maya", message="secret")
+    assert (await call(intake, "POST", f"/patients/{patient}/erase")).status_code == 403
+    assert (await call(intake, "POST", f"/patients/{patient}/erase", "ops")).status_code == 204
+    assert (await call(intake, "GET", f"/patients/{patient}")).status_code == 404
+    events = await intake.events(patient)
+    assert events[0][1]["key"] is None
+    assert "PatientErased" in [name for name, _ in events]
+    assert await intake.rows("select 1 from patient_keys where subject = $1", UUID(patient)) == []
+    assert await intake.patient_of(number(8)) is None
+    assert (await new(intake, 8)) != patient
+
+
+async def test_a_treated_patients_chart_is_locked_with_its_date(intake):
+    patient = await new(intake, 9)
+    dosed = datetime.now(UTC) - timedelta(days=30)
+    async with intake.running.service.transaction(actor="system:intake") as uow:
+        await people.treated(uow, UUID(patient), dosed)
+    refused = await call(intake, "POST", f"/patients/{patient}/erase", "ops")
+    assert (refused.status_code, refused.json()["code"]) == (409, "chart_locked")
+    assert str(dosed.year + 6) in refused.json()["detail"]
+    assert (await call(intake, "GET", f"/patients/{patient}")).status_code == 200
+
+
+async def test_once_an_appointment_stands_the_lead_is_answered_and_doors_change_no_address(intake):
+    patient = await new(intake, 10)
+    async with intake.running.service.transaction(actor="system:intake") as uow:
+        await people.arranged(uow, UUID(patient))
+    assert (await intake.names(patient))[-1] == "TaskClosed"
+    await intake.lead(phone=number(10), email="somebody@example.com")
+    shown = (await call(intake, "GET", f"/patients/{patient}")).json()
+    assert shown["email"] is None
+    assert patient in {str(task["subject"]) for task in await intake.open_tasks("contact-differs")}
