@@ -29,8 +29,10 @@ class SandboxSettings(BaseSettings):
     """Where a text to the clinic is delivered: intake's public webhook address."""
 
     opt_out: Literal["twilio", "clinic"] = "clinic"
-    """Who heeds STOP, START and HELP. The clinic, where Twilio's own handling is switched off for its number; else Twilio
-    answers by itself, in English, and refuses what is sent to such a number afterwards (21610)."""
+    """Who heeds STOP, START and HELP: the clinic, where Twilio's own handling is switched off for its number.
+
+    Otherwise Twilio answers by itself, in English, and refuses what is sent to such a number afterwards (21610).
+    """
 
     transit_seconds: float = Field(default=0.3, ge=0, le=60)
     """How long a text is queued and then on its way."""

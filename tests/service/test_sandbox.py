@@ -1,4 +1,4 @@
-"""The sandbox speaks Twilio's and SMTP's protocols as the real ones do, and moves the clock past nothing that is due."""
+"""The sandbox speaks Twilio's and SMTP's protocols as the real ones do; its clock passes nothing that is due."""
 
 import asyncio
 import json
