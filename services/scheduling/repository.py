@@ -49,7 +49,7 @@ update appointments set state = $2, starts_at = $3, ends_at = $4, provider_id = 
 FIND = "select * from appointments where appointment_id = $1"
 LOCK = "select * from appointments where appointment_id = $1 for update"
 OF_PATIENTS = "select * from appointments where patient_id = any($1::uuid[]) order by starts_at, appointment_id"
-OF_COURSE = "select * from appointments where course_id = $1 order by number, appointment_id for update"
+OF_COURSE = "select * from appointments where course_id = $1 order by number, appointment_id"
 AHEAD_OF_APPROVAL = """
 select * from appointments where approval_id = $1 and state in ('booked', 'held', 'checked-in')
  order by appointment_id for update

@@ -3,22 +3,21 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-T = TypeVar("T")
 TRUTHY: Any = object()
 
 
 async def eventually(
-    look: Callable[[], T | Awaitable[T]],
+    look: Callable[[], Any],
     *,
     equals: Any = TRUTHY,
     timeout: float = 15.0,
     every: float = 0.02,
     tolerate: tuple[type[Exception], ...] = (),
-) -> T:
-    """Call `look` until its answer is truthy, or equals `equals`; gives that answer.
+) -> Any:
+    """Call `look`, a function or a coroutine function, until its answer is truthy, or equals `equals`; gives it.
 
     An assertion that fails inside `look` counts as "not yet"; so do the errors in `tolerate`.
 
@@ -30,7 +29,7 @@ async def eventually(
     while True:
         try:
             found = look()
-            answer: T = await found if inspect.isawaitable(found) else found
+            answer = await found if inspect.isawaitable(found) else found
         except Exception as error:
             if not isinstance(error, (AssertionError, *tolerate)):
                 raise

@@ -81,6 +81,11 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     Raises:
         IllegalTransition, Taken, TooSoon, Spaced, Refused: it stays where it is.
     """
+    found = await repository.find(uow.conn, appointment_id)
+    if found is not None and found.session is not None:
+        # In the order in which a revocation locks: approval, course, appointments.
+        await repository.approval(uow.conn, found.session.approval_id, lock=True)
+        await repository.course(uow.conn, repository.LOCK_COURSE, found.session.course_id)
     found = await repository.find(uow.conn, appointment_id, lock=True)
     if found is None:
         return None
@@ -117,7 +122,9 @@ async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, pat
     slot = slot_at(await _site(uow, found, session, start, end, patients), shape, wanted.starts_at)
     if slot is None:
         raise await _why_not(uow, session, shape, wanted.starts_at, patients)
-    await _require_valid(uow, session, slot)
+    approval = await repository.approval(uow.conn, session.approval_id)
+    if approval is None or slot.at.ends_at > approval.valid_until:
+        raise Refused("approval-too-short")
     needs = [*slot.needs(shape), *(Need(house.patient_id(one), patient_span(slot.at)) for one in patients)]
     lost = await repository.book(uow.conn, [(found.id, need) for need in needs])
     if lost:
@@ -171,15 +178,6 @@ async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session
     if shape is None:
         raise Refused("route-not-offered")
     return session, shape
-
-
-async def _require_valid(uow: UnitOfWork, session: Session, slot: Slot) -> None:
-    """The approval, held until commit, must last to the way home."""
-    approval = await repository.approval(uow.conn, session.approval_id, lock=True)
-    if approval is None or approval.state != "current":
-        raise Refused("no-approval")
-    if slot.at.ends_at > approval.valid_until:
-        raise Refused("approval-too-short")
 
 
 async def _require_spacing(uow: UnitOfWork, found: Appointment, session: Session, wanted: Wanted) -> None:

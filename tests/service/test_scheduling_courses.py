@@ -1,0 +1,206 @@
+"""Courses: an approval becomes booked sessions, and what is ahead ends with it. Answers complaints 2 and 3."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, Route
+from shared.contracts.intake import PatientErased
+from shared.contracts.notifications import TransportConfirmed, TransportMissing
+from shared.ids import new_id
+from tests.support.scheduling import Calendar, calendar_of
+from tests.support.waiting import eventually
+from tests.support.world import World
+
+BOOKINGS = "bookings join appointments using (appointment_id) where patient_id = $1"
+REVOKED = "approvals where approval_id = $1 and state = 'revoked'"
+INFEASIBLE = "courses where approval_id = $1 and state = 'infeasible'"
+
+
+@pytest.fixture(scope="module")
+async def calendar(world: World) -> AsyncIterator[Calendar]:
+    async with calendar_of(world) as made:
+        yield made
+
+
+def starts(sessions: list[dict[str, Any]]) -> list[datetime]:
+    return [datetime.fromisoformat(one["starts_at"]) for one in sessions]
+
+
+@pytest.mark.parametrize("route", list(Route))
+async def test_an_approval_becomes_six_sessions_with_room_monitor_and_prescriber(
+    calendar: Calendar, route: Route
+) -> None:
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient, route=route)
+    assert [one["session"]["number"] for one in sessions] == [1, 2, 3, 4, 5, 6]
+    assert all(one["room_id"] and one["monitor_id"] and one["provider_id"] == "osei" for one in sessions)
+    assert all(timedelta(hours=48) <= b - a <= timedelta(days=7) for a, b in pairwise(starts(sessions)))
+    events = await calendar.log(patient)
+    assert [name for name, _ in events] == ["SessionScheduled"] * 6
+    assert {event["route"] for _, event in events} == {route.value}
+    taken = await calendar.count(BOOKINGS, patient)
+    assert taken == 6 * 4, "room, monitor, prescriber and patient, each once"
+
+
+async def test_courses_that_arrive_together_never_share_anything(calendar: Calendar) -> None:
+    patients = await calendar.patients(8)
+    for patient in patients:
+        await calendar.approve(patient)
+    for patient in patients:
+        await eventually(partial(calendar.count, "appointments where patient_id = $1", patient), equals=6)
+    overlaps = await calendar.count(
+        "bookings a join bookings b on a.resource = b.resource and a.during && b.during and a.ctid <> b.ctid"
+    )
+    assert overlaps == 0
+
+
+async def test_a_revoked_approval_cancels_what_is_ahead(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient)
+    approval = sessions[0]["session"]["approval_id"]
+    await calendar.say(
+        "assessment",
+        ApprovalRevoked(patient_id=patient, approval_id=approval, reason="medication", revoked_at=calendar.now),
+    )
+    await eventually(
+        lambda: calendar.count("appointments where patient_id = $1 and state = 'cancelled'", patient), equals=6
+    )
+    assert (await calendar.names(patient))[6:] == ["AppointmentCancelled"] * 6
+    assert {event["reason"] for _, event in (await calendar.log(patient))[6:]} == {"approval-revoked"}
+    assert await calendar.count(BOOKINGS, patient) == 0
+    moved = await calendar.change(
+        sessions[3]["id"], "reschedule", expect=409, starts_at=sessions[4]["starts_at"], reason="patient"
+    )
+    assert moved["code"] in {"no_approval", "not_possible"}
+
+
+async def test_a_second_approval_replaces_the_first(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    await calendar.course(patient)
+    await calendar.approve(patient, sessions=4, route=Route.LOZENGE)
+    booked = "appointments where patient_id = $1 and state = 'booked'"
+    await eventually(lambda: calendar.count(booked + " and route = 'lozenge'", patient), equals=4)
+    assert await calendar.count(booked, patient) == 4
+
+
+async def test_an_approval_may_be_heard_of_before_the_patient(calendar: Calendar) -> None:
+    """Topics have no order among each other: the approval waits for LeadCreated and is then applied."""
+    patient = new_id()
+    await calendar.approve(patient)
+    await eventually(lambda: calendar.count("parked where subject = $1", patient), equals=1)
+    await calendar.patients(1, patient)
+    await eventually(lambda: calendar.count("appointments where patient_id = $1", patient), equals=6)
+
+
+async def test_a_revocation_that_is_read_with_its_approval_leaves_nothing_booked(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    approval = await calendar.approve(patient)
+    await calendar.say(
+        "assessment",
+        ApprovalRevoked(patient_id=patient, approval_id=approval, reason="pregnancy", revoked_at=calendar.now),
+    )
+    await eventually(
+        lambda: calendar.count("approvals where approval_id = $1 and state = 'revoked'", approval), equals=1
+    )
+    assert await calendar.count("courses where approval_id = $1 and state = 'stopped'", approval) == 1
+    assert await calendar.count("appointments where patient_id = $1 and state <> 'cancelled'", patient) == 0
+
+
+async def test_no_plan_is_said_with_its_reason_and_becomes_a_task(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    approval = await calendar.approve(patient, days=6)
+    await eventually(
+        lambda: calendar.count("courses where approval_id = $1 and state = 'infeasible'", approval), equals=1
+    )
+    log = dict(await calendar.log(patient))
+    assert log["CoursePlanInfeasible"]["reasons"] == ["approval-too-short"]
+    tasks = (await calendar.get("/api/v1/tasks"))["tasks"]
+    (task,) = [one for one in tasks if one["patient_id"] == str(patient)]
+    assert (task["kind"], task["role"]) == ("plan-course", "front_desk")
+    assert "runs out too soon" in task["detail"]
+    answer = await calendar.post(f"/api/v1/approvals/{approval}/plan")
+    assert answer.status_code == 202
+    await eventually(
+        lambda: calendar.count("courses where approval_id = $1 and state = 'infeasible'", approval), equals=1
+    )
+    await calendar.say("assessment", ApprovalExpired(patient_id=patient, approval_id=approval, expired_at=calendar.now))
+    await eventually(lambda: calendar.count("tasks where subject = $1 and closed_at is null", patient), equals=0)
+    assert (await calendar.post(f"/api/v1/approvals/{approval}/plan")).status_code == 404
+
+
+async def test_a_session_moves_alone_and_keeps_its_distance(calendar: Calendar) -> None:
+    """Complaint 3: a reschedule moves what must move, and is checked against its neighbours."""
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient)
+    third = sessions[2]
+    close = datetime.fromisoformat(sessions[1]["starts_at"]) + timedelta(hours=24)
+    refused = await calendar.change(
+        third["id"], "reschedule", expect=422, starts_at=close.isoformat(), reason="patient"
+    )
+    assert refused["code"] == "too_close"
+    assert "session 2" in refused["fields"][0]["message"]
+    day = third["starts_at"][:10]
+    offers = await calendar.offers(kind="session", appointment_id=third["id"], days=7, **{"from": day})
+    free = next(one for one in offers if one["starts_at"] != third["starts_at"])
+    moved = await calendar.change(third["id"], "reschedule", starts_at=free["starts_at"], reason="patient")
+    assert moved["session"]["number"] == 3
+    after = await calendar.sessions(patient)
+    assert [one["id"] for one in sorted(after, key=lambda one: one["session"]["number"])] == [
+        one["id"] for one in sessions
+    ]
+    others = [one["starts_at"] for one in after if one["id"] != third["id"]]
+    assert others == [one["starts_at"] for one in sessions if one["id"] != third["id"]]
+
+
+async def test_a_longer_gap_needs_a_providers_reason_and_is_kept(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient)
+    last, before = sessions[5], datetime.fromisoformat(sessions[4]["starts_at"])
+    late = next(
+        moment
+        for moment in (before + timedelta(days=ahead) for ahead in range(8, 14))
+        if calendar.clinic.hours.is_open(moment) and calendar.clinic.hours.is_open(moment + timedelta(hours=3.5))
+    )
+    body: dict[str, Any] = {"starts_at": late.isoformat(), "reason": "illness"}
+    assert (await calendar.change(last["id"], "reschedule", expect=422, **body))["code"] == "too_far"
+    override = {**body, "override": "Flu; seen yesterday, fit to go on."}
+    await calendar.change(last["id"], "reschedule", expect=403, **override)
+    await calendar.change(last["id"], "reschedule", person="osei", **override)
+    assert await calendar.count("audit where action = 'override' and subject = $1", patient) == 1
+
+
+async def test_no_ride_holds_a_session_and_a_ride_releases_it(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    first = (await calendar.course(patient))[0]
+    begins = datetime.fromisoformat(first["starts_at"])
+    missing = TransportMissing(
+        patient_id=patient, appointment_id=first["id"], starts_at=begins, cut_off_at=begins - timedelta(hours=12)
+    )
+    await calendar.say("notifications", missing.model_copy(update={"starts_at": begins - timedelta(days=1)}), missing)
+    await eventually(lambda: calendar.state(first["id"]), equals="held")
+    await calendar.say(
+        "notifications",
+        TransportConfirmed(patient_id=patient, appointment_id=first["id"], by="patient", confirmed_at=calendar.now),
+    )
+    await eventually(lambda: calendar.state(first["id"]), equals="booked")
+
+
+async def test_nothing_is_ahead_for_somebody_who_was_erased(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    await calendar.course(patient)
+    await calendar.say("intake", PatientErased(patient_id=patient, requested_at=calendar.now))
+    await eventually(
+        lambda: calendar.count("appointments where patient_id = $1 and state = 'cancelled'", patient), equals=6
+    )
+
+
+async def test_who_did_not_come_is_asked_after_the_same_day(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    first = (await calendar.course(patient))[0]
+    early = await calendar.change(first["id"], "no-show", expect=409)
+    assert early["code"] == "not_begun"
