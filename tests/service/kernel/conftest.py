@@ -11,7 +11,6 @@ import pytest
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from shared.consuming import Consumes
 from shared.contracts.envelope import Envelope, NotAnEvent, from_headers, to_headers
 from shared.contracts.topics import PARTITIONS
 from shared.eventlog.log import partition_of
@@ -47,14 +46,14 @@ async def kernel(fresh_world: World) -> World:
 def make(kernel: World) -> Callable[..., Service]:
     """A service of that name with these consumers, not started."""
 
-    def build(name: str, *, consumes: Consumes | None = None, **changes: Any) -> Service:
+    def build(name: str, **parts: Any) -> Service:
         variables = kernel.wiring.variables(name)
         prefix = f"PASSAGE_{name.upper()}_"
         known = {key.removeprefix(prefix).lower(): value for key, value in variables.items() if key.startswith(prefix)}
         for key in ("urls", "frame_ancestors", "trusted_proxies"):
             if key in known:
                 known[key] = json.loads(known[key])
-        return Service(name, ServiceSettings.model_validate({**known, **changes}), consumes=consumes)
+        return Service(name, ServiceSettings.model_validate(known), **parts)
 
     return build
 

@@ -53,10 +53,14 @@ async def test_sequences_have_no_gap_under_concurrent_writers_that_roll_back(int
 
 async def test_a_rolled_back_change_leaves_no_event(intake: Service) -> None:
     patient = new_id()
-    with pytest.raises(Undo):
+
+    async def change_and_fail() -> None:
         async with intake.transaction(actor="test") as uow:
             await publish_lead(uow, patient)
             raise Undo
+
+    with pytest.raises(Undo):
+        await change_and_fail()
     async with intake.reading() as uow:
         assert not await uow.conn.fetch(LOG)
         assert not await uow.conn.fetch("select from streams")
@@ -81,14 +85,17 @@ async def test_what_is_written_stays(intake: Service, statement: str) -> None:
 
 async def test_erasure_may_blank_the_key_and_nothing_else(intake: Service) -> None:
     await create_lead(intake)
-    async with intake.transaction(actor="test") as uow:
-        await uow.conn.execute("set local passage.erasing = 'on'")
-        await uow.conn.execute("""update event_log set body = jsonb_set(body::jsonb, '{key}', 'null')::json""")
-        assert await uow.conn.fetchval("select body ->> 'key' from event_log") is None
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+
+    async def erase(change: str) -> None:
         async with intake.transaction(actor="test") as uow:
             await uow.conn.execute("set local passage.erasing = 'on'")
-            await uow.conn.execute("""update event_log set body = jsonb_set(body::jsonb, '{channel}', '"api"')::json""")
+            await uow.conn.execute(change)
+
+    await erase("""update event_log set body = jsonb_set(body::jsonb, '{key}', 'null')::json""")
+    async with intake.reading() as uow:
+        assert await uow.conn.fetchval("select body ->> 'key' from event_log") is None
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await erase("""update event_log set body = jsonb_set(body::jsonb, '{channel}', '"api"')::json""")
 
 
 async def test_partitions_are_made_ahead_by_a_role_that_may_not_make_tables(intake: Service) -> None:

@@ -271,7 +271,8 @@ async def as_records(service: Service) -> list[Any]:
 
     found = await rows(
         service,
-        "select event_id, subject, sequence, type, time, actor, correlation, body::text as body from event_log order by id",
+        "select event_id, subject, sequence, type, time, actor, correlation, body::text as body"
+        "  from event_log order by id",
     )
     return [
         Record(
