@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from services.intake.adapters.mailbox import Mailbox
-from services.intake.api import leads, pages, staff, webhooks
+from services.intake.api import calls, leads, pages, staff, webhooks
 from services.intake.api.producers import Gate
 from services.intake.consumers import consumers
 from services.intake.jobs import forget_accepted
 from services.intake.settings import IntakeSettings
+from shared.http import tasks
 from shared.http.app import create_app
 from shared.service import Service
 from shared.web.pages import Pages
@@ -32,5 +33,5 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         create=settings.environment != "production",
     )
     service = Service("intake", settings, consumes=consumers(mailbox), jobs=[forget_accepted], state=State(mailbox))
-    routers = [pages.router, leads.router, webhooks.router, staff.router]
+    routers = [pages.router, leads.router, webhooks.router, staff.router, calls.router, tasks.router]
     return create_app(service, title="Passage: intake", routers=routers, pages=Pages("services.intake"))

@@ -41,7 +41,7 @@ class Intake:
 
     async def rows(self, sql: str, *args: Any) -> list[Any]:
         async with self.running.service.pool.acquire() as conn:
-            return await conn.fetch(sql, *args)
+            return list(await conn.fetch(sql, *args))
 
     async def events(self, patient: str | UUID) -> list[tuple[str, dict[str, Any]]]:
         """A patient's events in order: name and body."""
@@ -54,7 +54,7 @@ class Intake:
         return [name for name, _ in await self.events(patient)]
 
     async def patients(self) -> int:
-        return (await self.rows("select count(*) from patients"))[0][0]
+        return int((await self.rows("select count(*) from patients"))[0][0])
 
     async def patient_of(self, phone: str) -> UUID | None:
         found = await self.rows(
@@ -65,7 +65,8 @@ class Intake:
 
     async def box(self, subject: str | UUID) -> Box:
         async with self.running.service.reading() as uow:
-            return await uow.keys.box(UUID(str(subject)))
+            found: Box = await uow.keys.box(UUID(str(subject)))
+            return found
 
     async def open_tasks(self, kind: str) -> list[Any]:
         return await self.rows("select * from tasks where kind = $1 and closed_at is null order by raised_at", kind)
@@ -73,4 +74,5 @@ class Intake:
     async def kept(self) -> list[dict[str, Any]]:
         answer = await self.http.get("/api/v1/contacts", headers=self.running.as_staff("dana"))
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        found: list[dict[str, Any]] = answer.json()
+        return found
