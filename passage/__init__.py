@@ -1,0 +1,1 @@
+"""The command line: the one package besides the tests that may import everything."""

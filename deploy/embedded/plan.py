@@ -1,0 +1,95 @@
+"""What a start decides before anything runs: ports, addresses, and the file that tells the command line about them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.processes import any_free_port, port_near
+from deploy.embedded.wiring import Secrets, Value, Wiring, write_private
+from shared.db.migrate import SERVICES, role_of
+from shared.db.roles import CLOCK_ROLE
+
+DATABASE = "passage"
+USUAL_PORTS = {
+    "dashboard": 8400,
+    "identity": 8401,
+    "intake": 8402,
+    "assessment": 8403,
+    "scheduling": 8404,
+    "notifications": 8405,
+    "sandbox": 8410,
+    "smtp": 8411,
+    "postgres": 8420,
+    "broker": 8421,
+}
+FETCH_WAIT_MS = 50
+"""The embedded broker answers polls instead of pushing: shorter is quicker on the board and dearer when idle."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """`moved` names what did not get its usual port."""
+
+    state: Path
+    wiring: Wiring
+    postgres_port: int
+    broker_port: int
+    moved: list[str]
+    owner_url: str = ""
+
+    @classmethod
+    def make(
+        cls, state: Path, *, ports: Literal["usual", "any"], clinic: Path, changes: dict[str, dict[str, Value]]
+    ) -> Self:
+        """Choose free ports, yesterday's where they are free: links in sent messages hold them."""
+        kept = state / "ports.json"
+        wanted = json.loads(kept.read_text()) if kept.exists() else USUAL_PORTS
+        taken: set[int] = set()
+        chosen: dict[str, int] = {}
+        for name, port in wanted.items():
+            chosen[name] = any_free_port() if ports == "any" and not kept.exists() else port_near(port, taken)
+            taken.add(chosen[name])
+        write_private(kept, chosen)
+        postgres_port, broker_port, smtp_port = (chosen.pop(name) for name in ("postgres", "broker", "smtp"))
+        wiring = Wiring(
+            environment="development",
+            databases={},
+            kafka=f"127.0.0.1:{broker_port}",
+            kafka_idempotent=False,
+            kafka_fetch_wait_ms=FETCH_WAIT_MS,
+            ports=chosen,
+            smtp_port=smtp_port,
+            clinic_file=clinic,
+            secrets=Secrets.keep(state / "secrets"),
+            extra=changes,
+        )
+        moved = [
+            f"{name} {wanted[name]} → {chosen[name]}"
+            for name in chosen
+            if ports == "usual" and chosen[name] != wanted[name]
+        ]
+        return cls(state, wiring, postgres_port, broker_port, moved)
+
+    def write(self, postgres: Postgres) -> None:
+        """Fix the database's addresses and write all settings where `python -m passage` finds them."""
+        passwords = self.wiring.secrets.role_passwords
+        for name in (*SERVICES, "clock"):
+            role = CLOCK_ROLE if name == "clock" else role_of(name)
+            self.wiring.databases[name] = postgres.dsn(user=role, password=passwords[role], database=DATABASE)
+        self.owner_url = postgres.dsn(database=DATABASE)
+        variables = {
+            "PASSAGE_OWNER_DATABASE_URL": self.owner_url,
+            "PASSAGE_CLOCK_DATABASE_URL": self.wiring.databases["clock"],
+            "PASSAGE_STAFF_FILE": str(self.wiring.secrets.staff),
+        }
+        for name in SERVICES:
+            variables |= self.wiring.variables(name)
+        write_private(self.wiring.secrets.folder / "settings.json", variables)
+
+    def logins(self) -> list[dict[str, Any]]:
+        """The demo accounts: id, name, role, password, authenticator secret."""
+        file = self.wiring.secrets.staff
+        found: list[dict[str, Any]] = json.loads(file.read_text())["staff"] if file.exists() else []
+        return found

@@ -1,0 +1,301 @@
+"""The supervisor of a whole Passage on one machine: starts everything, keeps it running, leaves nothing behind.
+
+The promise: `start` returns when every part answers `/ready`; a part that crashes is named with its last log lines and
+started again; `stop` ends all of it cleanly, and when the supervisor itself is killed the kernel ends all of it. What
+patients did is kept in `state`. Call it from the main thread: the processes' lives are tied to it.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+import httpx
+
+from deploy.embedded.broker import EmbeddedBroker
+from deploy.embedded.plan import Plan
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.processes import Program, StartFailed, last_lines
+from deploy.embedded.wiring import PROCESSES, Value, write_private
+from shared.db.migrate import SERVICES
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "deploy" / "clinics" / "harbor.toml"
+READY_SECONDS = 90.0
+LOOK_EVERY_SECONDS = 0.2
+CALM_SECONDS = 30.0
+"""A process that ran this long starts with a clean record."""
+
+BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+TRIES_BEFORE_READY = 3
+LOG_LIMIT = 5_000_000
+
+
+class Teller(Protocol):
+    """Where progress and trouble are told."""
+
+    def step(self, text: str) -> None: ...
+    def trouble(self, text: str) -> None: ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def step(self, text: str) -> None: ...
+    def trouble(self, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Member:
+    """One supervised process and its record."""
+
+    name: str
+    launch: Callable[[], Program]
+    program: Program
+    started: float = field(default_factory=time.monotonic)
+    failures: int = 0
+    again_at: float | None = None
+    recover: Callable[[], Awaitable[None]] | None = None
+
+
+class Stack:
+    """See the module. `state` is its folder; `ports="any"` takes whatever is free, for tests."""
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        ports: Literal["usual", "any"] = "usual",
+        clinic: Path = DEMO,
+        settings: dict[str, dict[str, Value]] | None = None,
+        teller: Teller | None = None,
+    ) -> None:
+        """`settings` changes single settings of single processes: `{"intake": {"log_level": "debug"}}`."""
+        self.state = state.absolute()
+        self.ports = ports
+        self.clinic = clinic.absolute()
+        self.changes = settings or {}
+        self.teller = teller or Silent()
+        self.members: dict[str, Member] = {}
+        self.plan: Plan | None = None
+        self.postgres: Postgres | None = None
+        self.broker: EmbeddedBroker | None = None
+        self._lock: IO[str] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bring everything up.
+
+        Raises:
+            StartFailed: it says what did not come up, with its last log lines; everything is stopped again.
+        """
+        self._take_lock()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End everything: services first, each with time to finish, then broker and database."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
+        services = [member for name, member in self.members.items() if name in PROCESSES]
+        await asyncio.gather(*(asyncio.to_thread(member.program.stop) for member in services))
+        for part in (self.broker, self.postgres):
+            if part is not None:
+                await asyncio.to_thread(part.stop)
+        self.members.clear()
+        if self._lock is not None:
+            with contextlib.suppress(FileNotFoundError):
+                (self.state / "stack.json").unlink()
+            self._lock.close()
+            self._lock = None
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Supervise until the event is set."""
+        await until.wait()
+
+    def kill(self, name: str) -> None:
+        """Kill -9 one process; the supervisor starts it again."""
+        self.members[name].program.kill()
+
+    def url(self, name: str) -> str:
+        """Base address of a service or the sandbox."""
+        return self._planned.wiring.urls[name]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What scripts and tests need to know; written to `stack.json`."""
+        plan = self._planned
+        return {
+            "urls": plan.wiring.urls,
+            "smtp": f"127.0.0.1:{plan.wiring.smtp_port}",
+            "logins": plan.logins(),
+            "pids": {name: member.program.pid for name, member in self.members.items()} | {"supervisor": os.getpid()},
+            "database_url": plan.owner_url,
+            "kafka": plan.wiring.kafka,
+            "secrets": str(plan.wiring.secrets.folder),
+            "clinic": str(self.clinic),
+        }
+
+    @property
+    def _planned(self) -> Plan:
+        if self.plan is None:
+            raise StartFailed("the stack was not started")
+        return self.plan
+
+    def _take_lock(self) -> None:
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (self.state / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            told = self.state / "stack.json"
+            where = json.loads(told.read_text())["urls"]["dashboard"] if told.exists() else "it is still starting"
+            raise StartFailed(f"Passage already runs here: {where}") from None
+        self._lock = lock
+
+    async def _start(self) -> None:
+        self.plan = plan = Plan.make(self.state, ports=self.ports, clinic=self.clinic, changes=self.changes)
+        if plan.moved:
+            self.teller.step("Ports in use by others were avoided: " + ", ".join(plan.moved))
+        self.postgres = Postgres(
+            self.state / "postgres",
+            port=plan.postgres_port,
+            password=plan.wiring.secrets.owner_password,
+            log=self._log("postgres"),
+        )
+        self.broker = EmbeddedBroker(plan.broker_port, self._log("broker"))
+        plan.write(self.postgres)
+        self.teller.step("Starting PostgreSQL and the broker")
+        self.broker.launch()
+        self.postgres.launch()
+        preparing = self._prepare("prepare")
+        for name, part in (("broker", self.broker), ("postgres", self.postgres)):
+            await asyncio.to_thread(part.wait)
+            self.members[name] = Member(name, _launcher(part), part.program)
+        self.members["broker"].recover = self._refill_broker
+        self.teller.step("Preparing database, topics and staff accounts")
+        await self._finish(preparing)
+        self.teller.step("Starting the services")
+        for name in PROCESSES:
+            self.members[name] = Member(name, lambda name=name: self._launch(name), self._launch(name))  # type: ignore[misc]
+        self._watching = asyncio.create_task(self._watch(), name="supervisor")
+        await self._until_ready()
+        self._write_facts()
+
+    def _write_facts(self) -> None:
+        write_private(self.state / "stack.json", self.facts)
+
+    def _log(self, name: str) -> Path:
+        log = self.state / "logs" / f"{name}.log"
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+        return log
+
+    def _launch(self, name: str) -> Program:
+        module = f"services.{name}" if name in SERVICES else f"deploy.{name}"
+        return self._python(name, "-m", module, variables=self._planned.wiring.variables(name))
+
+    def _prepare(self, command: str) -> Program:
+        return self._python("prepare", "-m", "passage", "--state", str(self.state), command, variables={})
+
+    def _python(self, name: str, *arguments: str, variables: dict[str, str]) -> Program:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("PASSAGE_")}
+        environment = {**inherited, "PYTHONUNBUFFERED": "1", **variables}
+        return Program(name, [sys.executable, *arguments], log=self._log(name), environment=environment, cwd=ROOT)
+
+    async def _finish(self, program: Program) -> None:
+        try:
+            code = await asyncio.to_thread(program.process.wait)
+        except asyncio.CancelledError:
+            program.kill()
+            raise
+        if code != 0:
+            raise StartFailed(f"preparing failed:\n{program.last_lines()}")
+
+    async def _refill_broker(self) -> None:
+        """The embedded broker forgot everything: topics again, and what consumers still need."""
+        assert self.broker is not None
+        await asyncio.to_thread(self.broker.wait)
+        await self._finish(self._prepare("refill"))
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        waiting = dict.fromkeys(PROCESSES, "no answer yet")
+        async with httpx.AsyncClient(timeout=3) as http:
+            while waiting:
+                answers = await asyncio.gather(*(self._why_not_ready(http, name) for name in waiting))
+                for name, reason in zip(tuple(waiting), answers, strict=True):
+                    if reason:
+                        waiting[name] = reason
+                    else:
+                        del waiting[name]
+                        self.teller.step(f"{name} is ready at {self.url(name)}")
+                self._give_up_on(waiting, late=time.monotonic() > deadline)
+                await asyncio.sleep(0.1)
+
+    def _give_up_on(self, waiting: dict[str, str], *, late: bool) -> None:
+        for name, reason in waiting.items():
+            if late or self.members[name].failures >= TRIES_BEFORE_READY:
+                log = last_lines(self.state / "logs" / f"{name}.log")
+                raise StartFailed(f"{name} did not become ready ({reason}). The end of its log:\n{log}")
+
+    async def _why_not_ready(self, http: httpx.AsyncClient, name: str) -> str:
+        try:
+            answer = await http.get(f"{self.url(name)}/ready")
+        except httpx.HTTPError as error:
+            return type(error).__name__
+        return "" if answer.status_code == httpx.codes.OK else answer.text[:300]
+
+    async def _watch(self) -> None:
+        while True:
+            for member in list(self.members.values()):
+                if member.again_at is not None:
+                    if time.monotonic() >= member.again_at:
+                        await self._again(member)
+                elif not member.program.running:
+                    self._note_crash(member)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def _note_crash(self, member: Member) -> None:
+        if time.monotonic() - member.started > CALM_SECONDS:
+            member.failures = 0
+        pause = BACK_OFF_SECONDS[min(member.failures, len(BACK_OFF_SECONDS) - 1)]
+        member.failures += 1
+        member.again_at = time.monotonic() + pause
+        self.teller.trouble(
+            f"{member.name} ended with {member.program.process.returncode}; it starts again in {pause:g} s. "
+            f"The end of its log:\n{member.program.last_lines()}"
+        )
+
+    async def _again(self, member: Member) -> None:
+        member.again_at = None
+        member.started = time.monotonic()
+        try:
+            member.program = member.launch()
+            if member.recover is not None:
+                await member.recover()
+        except (OSError, StartFailed) as error:
+            self.teller.trouble(f"{member.name} could not be started again: {error}")
+        if self.plan is not None and (self.state / "stack.json").exists():
+            self._write_facts()
+
+
+def _launcher(part: Postgres | EmbeddedBroker) -> Callable[[], Program]:
+    def launch() -> Program:
+        part.launch()
+        return part.program
+
+    return launch

@@ -1,0 +1,28 @@
+"""Accounts of the built-in identity provider."""
+
+from passage.context import NotConfigured, schema_of, settings_of
+from services.identity.accounts import Enrolment, NotInClinic, add_user
+from services.identity.second_factor import WeakPassword
+from shared.clinic import load
+from shared.security.keyring import Keyring
+
+
+async def add(person: str, username: str | None, password: str) -> Enrolment:
+    """Make or renew an account.
+
+    Raises:
+        NotConfigured: the person is unknown, or the password too weak; the message says which.
+    """
+    settings = settings_of("identity")
+    try:
+        async with schema_of("identity") as connection:
+            return await add_user(
+                connection,
+                clinic=load(settings.clinic_file),
+                keyring=Keyring.load(settings.clinic_key_file),
+                person_id=person,
+                password=password,
+                username=username,
+            )
+    except (NotInClinic, WeakPassword, ValueError) as error:
+        raise NotConfigured(str(error)) from None
