@@ -5,4 +5,4 @@ from services.dashboard.settings import DashboardSettings
 from shared.http.server import run
 
 if __name__ == "__main__":
-    run(create, DashboardSettings())  # type: ignore[call-arg]  # read from the environment
+    run(create, DashboardSettings())

@@ -30,11 +30,9 @@ class State:
 
 def create(settings: DashboardSettings | None = None) -> FastAPI:
     """The dashboard as an ASGI application."""
-    settings = settings or DashboardSettings()  # type: ignore[call-arg]  # read from the environment
+    settings = settings or DashboardSettings()
     state = State()
-    service = Service(
-        "dashboard", settings, consumes=consumes, jobs=[state.live.follow, state.keep_http], state=state
-    )
+    service = Service("dashboard", settings, consumes=consumes, jobs=[state.live.follow, state.keep_http], state=state)
     routers = [
         oidc.router(settings),
         board.router,
@@ -45,6 +43,4 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         ride.router,
         patient.router,
     ]
-    return create_app(
-        service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True
-    )
+    return create_app(service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True)

@@ -24,8 +24,10 @@ async def until_stopped(http: httpx.AsyncClient) -> None:
         await asyncio.Event().wait()
 
 
-async def call(request: Request, who: Staff, service: str, method: str, path: str, json: Any = None) -> Any:
-    """The JSON that the owning service answers, None where it has no body.
+async def call(
+    request: Request, who: Staff, service: str, method: str, path: str, json: Any = None, *, key: str = ""
+) -> Any:
+    """The JSON that the owning service answers, None where it has no body. `key` makes a repetition harmless there.
 
     Raises:
         Problem: it refused, with its own sentence, remedy and fields; or it cannot be reached (503).
@@ -34,7 +36,7 @@ async def call(request: Request, who: Staff, service: str, method: str, path: st
     base = runtime.settings.urls.get(service)
     if base is None:
         raise Unavailable(f"This dashboard does not know where {service} is.")
-    headers = {"authorization": f"Bearer {who.token}"}
+    headers = {"authorization": f"Bearer {who.token}"} | ({"idempotency-key": key} if key else {})
     http = cast(httpx.AsyncClient, runtime.state.http)
     try:
         answer = await http.request(method, f"{base}{path}", json=json, headers=headers)

@@ -47,7 +47,7 @@ class Words:
                 labels = {rule.code: rule.label for rule in screening.rules}
                 return labels.get(code) or {one.code: one.label for one in screening.interactions}.get(code)
             case "gate":
-                return {gate.code: gate.label for gate in self.clinic.gates}.get(code)
+                return next((gate.label for gate in self.clinic.gates if gate.code == code), None)
             case _:
                 return None
 

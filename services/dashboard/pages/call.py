@@ -30,10 +30,12 @@ async def take(request: Request, who: Desk) -> Response:
     """Hand it to intake and show the patient."""
     given = await request.form()
     values = {name: str(given.get(name) or "").strip() for name in (*FIELDS, "key")}
-    body = {name: values[name] for name in FIELDS[:5] if values[name]}
-    body |= {name: values[name] == "yes" for name in FIELDS[5:]}
+    said: dict[str, str | bool] = {name: values[name] for name in FIELDS[:5] if values[name]}
+    lead = said | {name: values[name] == "yes" for name in FIELDS[5:]}
     try:
-        accepted = await call(request, who, "intake", "POST", "/api/v1/calls", json={"key": values["key"], "lead": body})
+        accepted = await call(
+            request, who, "intake", "POST", "/api/v1/calls", json={"key": values["key"], "lead": lead}
+        )
     except Problem as problem:
         return await _show(request, who, values, problem)
     return done(f"/patients/{UUID(str(accepted['patient_id']))}")

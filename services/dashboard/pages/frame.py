@@ -9,7 +9,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.dashboard.live import Live
 from services.dashboard.words import Words
 from shared.http.auth import Staff
-from shared.http.cross_site import refuse_cross_site
 from shared.http.oidc import current_staff
 from shared.http.problems import Forbidden, Problem
 from shared.web.pages import Pages
@@ -25,7 +24,6 @@ def staff_page(*roles: str) -> Callable[[Request], Awaitable[Staff]]:
     """
 
     async def asking(request: Request) -> Staff:
-        refuse_cross_site(request)
         who = await current_staff(request)
         if roles and not who.roles & set(roles):
             raise Forbidden(code="wrong_role")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.dashboard import repository
 from services.dashboard.calls import call
 from services.dashboard.domain.facts import Approval, Patient
-from services.dashboard.domain.phrase import Phrase, phrase
+from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import Line, line
 from services.dashboard.live import opened
@@ -166,5 +166,5 @@ def _booked_together(told: Sequence[Told]) -> list[list[Told]]:
 
 
 def _together(events: Sequence[Told]) -> Line:
-    times: list[Phrase | datetime] = sorted(datetime.fromisoformat(it.payload["starts_at"]) for it in events)
+    times = sorted(datetime.fromisoformat(it.payload["starts_at"]) for it in events)
     return Line("calendar", phrase("story.SessionsScheduled", count=len(events), times=tuple(times)))

@@ -1,0 +1,74 @@
+"""The board: what the producers said, shown to staff, within a second and to nobody else."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.support.dashboard import Desk, Producers
+
+
+@pytest.fixture(scope="module")
+async def desk(world):
+    async with world.start("dashboard") as running:
+        yield Desk(running)
+
+
+@pytest.fixture(scope="module")
+async def producers(world):
+    async with Producers.of(world) as made:
+        yield made
+
+
+async def board(browser) -> str:
+    answer = await browser.get("/")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def test_a_stranger_is_sent_to_sign_in(desk):
+    answer = await desk.running.http.get("/", headers={"accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2F")
+
+
+async def test_a_lead_is_on_the_board_within_a_second_of_its_commit(desk, producers, eventually):
+    async with await desk.as_staff("dana") as browser:
+        await producers.lead("Warm Up")
+        await eventually(lambda: _shows(browser, "Warm Up"), timeout=15)
+        await producers.lead("Maya Lindqvist", "I'd like to know more")
+        began = time.monotonic()
+        await eventually(lambda: _shows(browser, "Maya Lindqvist"), timeout=5, every=0.02)
+        assert time.monotonic() - began < 1
+        assert "I&#39;d like to know more" in await board(browser)
+
+
+async def _shows(browser, text: str) -> bool:
+    return text in await board(browser)
+
+
+async def test_an_open_page_hears_of_a_change(desk, producers, eventually):
+    async with await desk.as_staff("dana") as browser, browser.stream("GET", "/live/changes") as stream:
+        lines = stream.aiter_lines()
+        assert (await anext(lines)).startswith("retry:")
+        await producers.lead("Ruth Abara")
+        async with asyncio.timeout(5):
+            while not (await anext(lines)).startswith("event: changed"):
+                pass
+        assert await _shows(browser, "Ruth Abara")
+
+
+async def test_a_page_that_was_away_learns_with_its_cursor_that_it_missed_something(desk, producers, eventually):
+    async with await desk.as_staff("dana") as browser:
+        cursor = str(desk.running.service.state.live.cursor)
+        await producers.lead("Owen Hart")
+        await eventually(lambda: _shows(browser, "Owen Hart"))
+        async with browser.stream("GET", "/live/changes", headers={"last-event-id": cursor}) as stream:
+            async with asyncio.timeout(3):
+                async for line in stream.aiter_lines():
+                    if line.startswith("event: changed"):
+                        break
+
+
+async def test_nobody_without_a_session_can_listen(desk):
+    answer = await desk.running.http.get("/live/changes")
+    assert answer.status_code == 401
