@@ -212,7 +212,7 @@ def _ladder_problems(ladder: tuple[Step, ...]) -> Found:
 def _words_problems(at: str, words: Words) -> Found:
     problems = _form_problems(f"{at}.sms_footer", words.sms_footer, FOOTER_FIELDS, frozenset())
     problems += _form_problems(f"{at}.email_footer", words.email_footer, FOOTER_FIELDS, frozenset())
-    problems += _form_problems(f"{at}.greeting", words.greeting, frozenset({"name"}), frozenset())
+    problems += _form_problems(f"{at}.greeting", words.greeting, frozenset(), frozenset())
     if "STOP" not in words.sms_footer:
         problems.append((f"{at}.sms_footer", "must say how to stop, with the word STOP"))
     problems += [(f"{at}.texts.{key}", "is missing") for key in TEXTS if key not in words.texts]

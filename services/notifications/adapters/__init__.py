@@ -1,0 +1,1 @@
+"""Outside systems behind one port: Twilio's REST API and SMTP."""

@@ -1,0 +1,116 @@
+"""What patients write back: bound to the newest open question on their phone, or read by a person."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from services.notifications.domain.answers import read
+from services.notifications.handlers import transport
+from services.notifications.handlers.people import opt_in, opt_out
+from services.notifications.handlers.reaching import known, reached_as
+from services.notifications.handlers.saying import Say, say
+from services.notifications.repository import messages, people, questions, visits
+from services.notifications.rows import Patient, Question, VisitRow
+from shared.contracts.intake import Channel, MessageReceived
+from shared.contracts.notifications import QuestionAnswered
+from shared.tasks import raise_task
+from shared.uow import UnitOfWork
+
+ONE_REPLY_IN = timedelta(hours=12)
+"""Two machines must not talk to each other: within this time a patient is told once that a person reads their texts."""
+
+
+async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
+    """Do what a text asks for; none is left unread. What came through another door has its task from intake."""
+    patient = await known(uow, event.patient_id)
+    if event.keyword == "stop":
+        await opt_out(uow, patient.id, str(event.message_id), confirm=event.channel is Channel.TEXT)
+    elif event.keyword == "start":
+        await opt_in(uow, patient.id, str(event.message_id))
+    elif event.keyword == "help":
+        await say(uow, patient, Say("help", str(event.message_id), only=("sms",), exempt=True, answering=True))
+    elif event.channel is Channel.TEXT:
+        body = (await uow.keys.box(patient.id)).open(event.body)
+        await _answer(uow, patient, event, body)
+
+
+async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str) -> None:
+    question = await questions.newest(uow.conn, await _on_this_phone(uow, patient))
+    visit = await visits.find(uow.conn, question.visit_id) if question is not None else None
+    if question is None or visit is None or visit.state != "ahead" or event.media:
+        await _for_a_person(uow, patient, event, body)
+        return
+    asked = await known(uow, question.patient_id)
+    answer = read(body)
+    uow.publish(
+        QuestionAnswered(
+            patient_id=asked.id,
+            question_id=question.id,
+            kind=question.kind,
+            appointment_id=visit.id,
+            meaning=answer.meaning,
+            answer=(await uow.keys.box(asked.id)).seal(body),
+            answered_at=uow.now,
+        )
+    )
+    match answer.meaning:
+        case "yes":
+            await transport.confirm(uow, visit, escort=answer.escort, by="patient")
+            await questions.close(uow.conn, question.id, at=uow.now, meaning="yes")
+            await _reply(uow, asked, "transport_thanks", event, visit)
+        case "no":
+            await questions.close(uow.conn, question.id, at=uow.now, meaning="no")
+            await transport.nobody_yet(uow, visit)
+            await _reply(uow, asked, "transport_help", event, visit, asks=question)
+        case _:
+            await _for_a_person(uow, patient, event, body, visit)
+
+
+async def _on_this_phone(uow: UnitOfWork, patient: Patient) -> list[UUID]:
+    """Everybody who could have been asked on it: a phone is shared, and people are merged."""
+    target = await reached_as(uow, patient)
+    found = {patient.id, target.id}
+    for phone in {patient.phone_hash, target.phone_hash} - {None}:
+        assert phone is not None
+        found |= set(await people.with_phone(uow.conn, phone))
+    return sorted(found)
+
+
+async def _reply(
+    uow: UnitOfWork, patient: Patient, kind: str, event: MessageReceived, visit: VisitRow, asks: Question | None = None
+) -> None:
+    await say(
+        uow,
+        patient,
+        Say(
+            kind=kind,
+            occurrence=str(event.message_id),
+            visit_id=visit.id,
+            visits=(visit.id,),
+            only=("sms",),
+            exempt=True,
+            answering=True,
+            asks=asks.kind if asks is not None else None,
+        ),
+    )
+
+
+async def _for_a_person(
+    uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str, visit: VisitRow | None = None
+) -> None:
+    """What no rule understands is read by the front desk; a texter is told so, once in a while."""
+    await raise_task(
+        uow,
+        kind="read-answer",
+        subject=patient.id,
+        occurrence=str(event.message_id),
+        role="front_desk",
+        patient_id=patient.id,
+        deadline=uow.clinic.answer_due(uow.now),
+        detail=body[:1_000] or "A message without words.",
+        appointment_id=visit.id if visit is not None else None,
+    )
+    since = uow.now - ONE_REPLY_IN
+    if await messages.last_of_kind(uow.conn, patient.id, ("read_by_person", "enquiry_text"), since) is None:
+        await say(
+            uow, patient, Say("read_by_person", str(event.message_id), only=("sms",), exempt=True, answering=True)
+        )

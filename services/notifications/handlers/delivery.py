@@ -1,0 +1,146 @@
+"""The last mile: the very words before they go, and what became of them after."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from services.notifications.domain.delivery import State, may_move
+from services.notifications.handlers.people import opt_out
+from services.notifications.handlers.reaching import PAGE, known, language_of, reached_as, seen
+from services.notifications.handlers.saying import call_instead, named_visits
+from services.notifications.rendering import Facts, email, sms
+from services.notifications.repository import messages, outbound, visits
+from services.notifications.rows import MessageRow, Patient
+from services.notifications.settings import Settings
+from shared.contracts.notifications import MessageFailed, MessageSent
+from shared.http import links
+from shared.tasks import raise_task
+from shared.uow import UnitOfWork
+
+LINK_LASTS = timedelta(days=7)
+"""After the last visit, so that "how to reach us" works the day after."""
+
+
+async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
+    """Write the words of a message that is about to go; False when it has nothing left to say."""
+    target = await reached_as(uow, await seen(uow, row.patient_id))
+    language = language_of(uow.clinic, target)
+    together = [row, *await messages.carried(uow.conn, row.id, State.READY)]
+    parts = [(one.text, facts) for one in together if (facts := await _facts(uow, settings, one)) is not None]
+    if not parts:
+        await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
+        return False
+    box = await uow.keys.box(row.patient_id)
+    if row.channel == "sms":
+        await outbound.write(uow.conn, row.id, None, box.seal(sms(uow.clinic, language, parts)))
+    else:
+        subject, body = email(uow.clinic, language, *parts[0])
+        await outbound.write(uow.conn, row.id, box.seal(subject), box.seal(body))
+    return True
+
+
+async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow) -> Facts | None:
+    named = await named_visits(uow, row)
+    if row.visits and not named:
+        return None
+    if row.kind == "enquiry_text":
+        link = settings.urls.get("intake", uow.clinic.url)
+        return Facts(link=f"{link}/", answer_by=row.answer_by)
+    if not named or row.kind == "cancelled":
+        return Facts(visits=named, answer_by=row.answer_by)
+    every = await visits.of_patients(uow.conn, [row.patient_id])
+    token = await links.issue(
+        uow,
+        purpose=PAGE,
+        subject=row.patient_id,
+        expires_at=max(visit.ends_at for visit in every) + LINK_LASTS,
+        data={"visit": str(named[0].id)},
+    )
+    return Facts(visits=named, link=f"{settings.public_url}/p/{token}", answer_by=row.answer_by)
+
+
+async def note(
+    uow: UnitOfWork, message_id: UUID, state: State, *, vendor_id: str | None = None, reason: str | None = None
+) -> bool:
+    """What became of a message, told by its carrier in any order; False when that is no news."""
+    row = await messages.find(uow.conn, message_id, lock=True)
+    if row is None or not may_move(row.state, state):
+        return False
+    await outbound.note(uow.conn, row.id, state=state, vendor_id=vendor_id, reason=reason, at=uow.now)
+    await outbound.note_carried(uow.conn, row.id, state=state, reason=reason, at=uow.now)
+    if state is State.FAILED:
+        await _failed(uow, row, reason or "failed")
+    elif row.sent_at is None and row.body is not None:
+        uow.publish(
+            MessageSent(
+                patient_id=row.patient_id,
+                message_id=row.id,
+                kind=row.kind,
+                channel=row.channel,
+                appointment_id=row.visit_id,
+                body=row.body,
+                sent_at=uow.now,
+            )
+        )
+    return True
+
+
+async def _failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
+    uow.publish(
+        MessageFailed(
+            patient_id=row.patient_id,
+            message_id=row.id,
+            kind=row.kind,
+            channel=row.channel,
+            appointment_id=row.visit_id,
+            reason=reason,
+            failed_at=uow.now,
+        )
+    )
+    patient = await seen(uow, row.patient_id)
+    what = "text" if row.channel == "sms" else "e-mail"
+    await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, f"the {what} did not arrive ({reason})")
+
+
+async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:
+    """The carrier knows of a STOP that we did not: effective at once, and a person calls where no e-mail does it."""
+    row = await messages.find(uow.conn, message_id)
+    if row is None:
+        return
+    patient = await known(uow, row.patient_id)
+    target: Patient = await reached_as(uow, patient)
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+    await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason="opted_out", at=uow.now)
+    await opt_out(uow, target.id, f"carrier:{row.id}", confirm=False)
+    if row.kind not in ("opt_out", "opt_in", "help") and not await messages.has_twin(uow.conn, row):
+        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, "they stopped texts")
+
+
+async def ask_a_person(uow: UnitOfWork, message_id: UUID) -> None:
+    """Nobody can tell whether it arrived: a person looks, it is not sent a second time."""
+    row = await messages.find(uow.conn, message_id, lock=True)
+    if row is None or row.state is not State.SENDING:
+        return
+    await outbound.note(uow.conn, row.id, state=State.FAILED, vendor_id=None, reason="unsure", at=uow.now)
+    await outbound.note_carried(uow.conn, row.id, state=State.FAILED, reason="unsure", at=uow.now)
+    uow.publish(
+        MessageFailed(
+            patient_id=row.patient_id,
+            message_id=row.id,
+            kind=row.kind,
+            channel=row.channel,
+            appointment_id=row.visit_id,
+            reason="unsure",
+            failed_at=uow.now,
+        )
+    )
+    await raise_task(
+        uow,
+        kind="check-message",
+        subject=row.patient_id,
+        occurrence=str(row.id),
+        role="front_desk",
+        patient_id=row.patient_id,
+        deadline=uow.clinic.answer_due(uow.now),
+        detail=f"We can't tell whether a message reached them ({row.kind.replace('_', ' ')}). Please ask.",
+        appointment_id=row.visit_id,
+    )

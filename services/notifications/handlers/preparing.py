@@ -1,0 +1,71 @@
+"""What a patient says on their page: each item of the preparation by itself, and that something changed."""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.notifications.domain.preparation import ITEMS
+from services.notifications.handlers.reaching import known
+from services.notifications.repository import visits
+from services.notifications.rows import VisitRow
+from shared.contracts.notifications import PrepConfirmed
+from shared.ids import new_id
+from shared.tasks import close_task, raise_task
+from shared.uow import UnitOfWork
+
+BROKEN = "prep-not-kept"
+LONGEST_NOTE = 2_000
+
+
+async def answer(uow: UnitOfWork, visit: VisitRow, item: str, *, ok: bool) -> None:
+    """Keep the patient's word. What was not kept goes to a person at once: they decide whether to delay or rebook.
+
+    Raises:
+        LookupError: there is no such item.
+    """
+    if item not in ITEMS:
+        raise LookupError(item)
+    patient = await known(uow, visit.patient_id)
+    if not await visits.answer(uow.conn, visit.id, item, ok, uow.now):
+        return
+    uow.publish(PrepConfirmed(patient_id=patient.id, appointment_id=visit.id, item=item, ok=ok, answered_at=uow.now))
+    if ok:
+        await close_task(
+            uow, kind=BROKEN, subject=patient.id, occurrence=_occurrence(visit.id, item), outcome="kept-after-all"
+        )
+        return
+    await raise_task(
+        uow,
+        kind=BROKEN,
+        subject=patient.id,
+        occurrence=_occurrence(visit.id, item),
+        role="front_desk",
+        patient_id=patient.id,
+        deadline=_soon(uow, visit),
+        detail=f"They could not keep to: {item}. Please call before they leave home.",
+        appointment_id=visit.id,
+    )
+
+
+async def tell(uow: UnitOfWork, visit: VisitRow, words: str) -> None:
+    """Something changed: a person reads it and calls."""
+    await known(uow, visit.patient_id)
+    await raise_task(
+        uow,
+        kind="something-changed",
+        subject=visit.patient_id,
+        occurrence=str(new_id()),
+        role="front_desk",
+        patient_id=visit.patient_id,
+        deadline=_soon(uow, visit),
+        detail=words[:LONGEST_NOTE],
+        appointment_id=visit.id,
+    )
+
+
+def _soon(uow: UnitOfWork, visit: VisitRow) -> datetime:
+    due = uow.clinic.answer_due(uow.now)
+    return min(due, visit.starts_at) if visit.starts_at > uow.now else due
+
+
+def _occurrence(visit_id: UUID, item: str) -> str:
+    return f"{visit_id}:{item}"

@@ -1,0 +1,244 @@
+"""From a reason to a row of the ledger, and from a planned row to one that may go."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+from services.notifications.domain.delivery import State
+from services.notifications.domain.quiet import Window, arrives
+from services.notifications.handlers.reaching import channels, known, reached_as, window_of
+from services.notifications.repository import messages, questions, visits
+from services.notifications.rows import MessageRow, Patient, VisitRow
+from shared.clinic.messages import SmsOrEmail
+from shared.ids import new_id
+from shared.tasks import raise_task
+from shared.timers import cancel_timers, set_timer
+from shared.uow import UnitOfWork
+
+TIMER = "message"
+NO_HURRY = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """One thing to tell a patient. `wait`: for more of the same to join. `exempt`: an answer, or their safety.
+
+    `answering` says that they texted us just now, so one text back is welcome whatever they have allowed.
+    """
+
+    kind: str
+    occurrence: str
+    visit_id: UUID | None = None
+    visits: tuple[UUID, ...] = ()
+    course_id: UUID | None = None
+    only: tuple[SmsOrEmail, ...] = ("sms", "email")
+    exempt: bool = False
+    answering: bool = False
+    asks: str | None = None
+    answer_by: datetime | None = None
+    until: datetime | None = None
+    wait: timedelta = timedelta()
+
+
+async def say(uow: UnitOfWork, patient: Patient, what: Say) -> int:
+    """Tell a patient, by every channel that they allow; a person has to call where there is none.
+
+    Returns by how many channels. Said once: a repetition of the same kind and occurrence changes nothing.
+    """
+    target = await reached_as(uow, patient)
+    wanted = [channel for channel in channels(uow.clinic, target, answering=what.answering) if channel in what.only]
+    if not wanted and not what.answering:
+        await call_instead(uow, patient, what.kind, what.occurrence, what.visit_id)
+    for channel in wanted:
+        row = _row(patient, what, channel, uow.now, _due(uow, target, what, channel))
+        planned = await messages.plan(uow.conn, row)
+        if planned is not None:
+            await schedule(uow, patient.id, planned, row.due_at)
+    return len(wanted)
+
+
+def _row(patient: Patient, what: Say, channel: SmsOrEmail, now: datetime, due_at: datetime) -> MessageRow:
+    return MessageRow(
+        id=new_id(),
+        patient_id=patient.id,
+        kind=what.kind,
+        occurrence=what.occurrence,
+        channel=channel,
+        text=what.kind,
+        visit_id=what.visit_id,
+        visits=what.visits,
+        course_id=what.course_id,
+        ladder=False,
+        exempt=what.exempt,
+        asks=what.asks if channel == "sms" else None,
+        answer_by=what.answer_by,
+        planned_at=now,
+        due_at=due_at,
+        until_at=what.until,
+        state=State.PLANNED,
+        reason=None,
+        carried_by=None,
+        recipient=None,
+        subject_line=None,
+        body=None,
+        attempts=0,
+        first_try_at=None,
+        vendor_id=None,
+        sent_at=None,
+        delivered_at=None,
+    )
+
+
+def _due(uow: UnitOfWork, target: Patient, what: Say, channel: SmsOrEmail) -> datetime:
+    wanted = uow.now + what.wait
+    if channel == "email" or what.exempt:
+        return wanted
+    until = what.until or wanted + NO_HURRY
+    return arrives(window_of(uow.clinic, target), uow.now, wanted, until, until) or wanted
+
+
+async def schedule(uow: UnitOfWork, patient_id: UUID, message_id: UUID, due_at: datetime) -> None:
+    """Let the message go then; at once where that is now."""
+    if due_at <= uow.now:
+        await release(uow, message_id)
+        return
+    await set_timer(uow, kind=TIMER, subject=patient_id, occurrence=str(message_id), due_at=due_at)
+
+
+async def unschedule(uow: UnitOfWork, patient_id: UUID, message_ids: list[UUID]) -> None:
+    """Take back the timers of messages that will not go."""
+    for message_id in message_ids:
+        await cancel_timers(uow, subject=patient_id, kind=TIMER, occurrence=str(message_id))
+
+
+async def release(uow: UnitOfWork, message_id: UUID) -> None:
+    """The moment has come: the message goes to the delivery loop unless something speaks against it now."""
+    row = await messages.find(uow.conn, message_id)
+    if row is None:
+        return
+    patient = await known(uow, row.patient_id)
+    row = await messages.find(uow.conn, message_id, lock=True)
+    if row is None or row.state is not State.PLANNED:
+        return
+    target = await reached_as(uow, patient)
+    if row.until_at is not None and uow.now > row.until_at:
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="too_late")
+    elif row.visits and not await named_visits(uow, row):
+        await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
+    elif row.channel == "sms" and not await _text_may_go(uow, row, target):
+        return
+    elif (recipient := await _recipient(uow, row, target)) is None:
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="no_address")
+        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
+    else:
+        await _go(uow, row, recipient)
+
+
+async def named_visits(uow: UnitOfWork, row: MessageRow) -> list[VisitRow]:
+    """The visits that a message still has something to say about, the earliest first."""
+    wanted = ("cancelled",) if row.kind == "cancelled" else ("ahead", "done")
+    return [visit for visit in await visits.some(uow.conn, row.visits) if visit.state in wanted]
+
+
+async def _go(uow: UnitOfWork, row: MessageRow, recipient: str) -> None:
+    together = [row, *await messages.carried(uow.conn, row.id, State.PLANNED)]
+    await messages.release(uow.conn, row.id, recipient)
+    for passenger in together[1:]:
+        await messages.take_along(uow.conn, passenger.id, recipient)
+        await unschedule(uow, row.patient_id, [passenger.id])
+    for asking in together:
+        if asking.asks and asking.visit_id and asking.channel == "sms":
+            await questions.ask(
+                uow.conn,
+                question_id=new_id(),
+                patient_id=row.patient_id,
+                kind=asking.asks,
+                visit_id=asking.visit_id,
+                message_id=row.id,
+                at=uow.now,
+            )
+
+
+async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:
+    """Opt-out first, then quiet hours, then how many they had already."""
+    if target.sms_out and row.kind != "opt_out":
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        return False
+    if row.exempt:
+        return True
+    window = window_of(uow.clinic, target)
+    until = row.until_at or uow.now + NO_HURRY
+    at = arrives(window, uow.now, uow.now, until, until) or uow.now
+    if at > uow.now:
+        await _postpone(uow, row, at)
+        return False
+    return not await _too_many(uow, row, target) or await _despite_the_limit(uow, row, target, window, until)
+
+
+async def _too_many(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:
+    limits = uow.clinic.messages.frequency
+    today = local_midnight(uow, target)
+    both = {row.patient_id, target.id}
+    had_today = await messages.count_since(uow.conn, both, today, row.id)
+    if target.sms_consent:
+        return had_today >= limits.with_consent_per_day
+    had_this_week = await messages.count_since(uow.conn, both, today - timedelta(days=6), row.id)
+    return had_today >= limits.without_consent_per_day or had_this_week >= limits.without_consent_per_week
+
+
+async def _despite_the_limit(
+    uow: UnitOfWork, row: MessageRow, target: Patient, window: Window, until: datetime
+) -> bool:
+    """Tomorrow is better; else the e-mail has to do; else being told comes first, where they said yes to texts."""
+    tomorrow = window.next_opening(local_midnight(uow, target) + timedelta(hours=25))
+    if tomorrow <= until:
+        await _postpone(uow, row, tomorrow)
+        return False
+    if not await messages.has_twin(uow.conn, row):
+        if target.sms_consent:
+            return True
+        patient = await known(uow, row.patient_id)
+        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="frequency")
+    return False
+
+
+async def _postpone(uow: UnitOfWork, row: MessageRow, to: datetime) -> None:
+    await messages.postpone(uow.conn, row.id, to)
+    await set_timer(uow, kind=TIMER, subject=row.patient_id, occurrence=str(row.id), due_at=to)
+
+
+def local_midnight(uow: UnitOfWork, target: Patient) -> datetime:
+    """The beginning of the person's day."""
+    zone = target.tz(uow.clinic.tz)
+    return datetime.combine(uow.now.astimezone(zone).date(), time(), zone)
+
+
+async def _recipient(uow: UnitOfWork, row: MessageRow, target: Patient) -> str | None:
+    """The address, sealed with the key of the message's own patient."""
+    if target.contact is None or target.erased or (row.channel == "email" and target.email_out):
+        return None
+    contact = (await uow.keys.box(target.id)).open_json(target.contact)
+    address = contact.get("phone" if row.channel == "sms" else "email")
+    return (await uow.keys.box(row.patient_id)).seal(address) if address else None
+
+
+async def call_instead(
+    uow: UnitOfWork, patient: Patient, kind: str, occurrence: str, visit_id: UUID | None, why: str = "no channel"
+) -> None:
+    """No message will tell them: a person calls."""
+    about = {row.id: row for row in await visits.some(uow.conn, [visit_id] if visit_id else [])}
+    deadline = uow.clinic.answer_due(uow.now)
+    if visit_id in about and about[visit_id].starts_at > uow.now:
+        deadline = min(deadline, about[visit_id].starts_at)
+    await raise_task(
+        uow,
+        kind="call-patient",
+        subject=patient.id,
+        occurrence=f"{kind}:{occurrence}",
+        role="front_desk",
+        patient_id=patient.id,
+        deadline=deadline,
+        detail=f"Please call and tell them ({kind.replace('_', ' ')}): {why}.",
+        appointment_id=visit_id,
+    )

@@ -1,0 +1,233 @@
+"""What scheduling decided becomes confirmation, plan, and news of every change."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.notifications.handlers.planning import occurrence, replan
+from services.notifications.handlers.reaching import channels, known, reached_as, window_of
+from services.notifications.handlers.saying import Say, local_midnight, say, schedule, unschedule
+from services.notifications.repository import messages, questions, visits
+from services.notifications.rows import Patient, VisitRow
+from shared.clinic.messages import SmsOrEmail
+from shared.contracts.scheduling import (
+    AppointmentCancelled,
+    AppointmentNoShow,
+    AppointmentRescheduled,
+    ConsultationScheduled,
+    SessionCompleted,
+    SessionScheduled,
+)
+from shared.errors import NotYet
+from shared.tasks import close_task
+from shared.uow import UnitOfWork
+
+ABOUT_A_VISIT = ("cancelled", "rescheduled", "course_scheduled")
+"""Messages that outlive the visits that they name."""
+RIDE_TASKS = ("transport-missing", "transport-help")
+
+
+async def book_consultation(uow: UnitOfWork, event: ConsultationScheduled) -> None:
+    """Confirm it and plan its reminders."""
+    patient = await known(uow, event.patient_id)
+    visit = VisitRow(
+        id=event.appointment_id,
+        patient_id=event.patient_id,
+        kind="consultation",
+        course_id=None,
+        number=None,
+        of=None,
+        starts_at=event.starts_at,
+        dose_at=None,
+        ends_at=event.ends_at,
+        zone=event.zone,
+        revision=0,
+        state="ahead",
+        transport="open",
+        escort=None,
+    )
+    if not await visits.add(uow.conn, visit):
+        return
+    await say(uow, patient, _about("consultation_scheduled", visit))
+    await replan(uow, patient, visit)
+
+
+async def book_session(uow: UnitOfWork, event: SessionScheduled) -> None:
+    """Plan its reminders; one message names the whole course, when all its visits are here or no more come."""
+    patient = await known(uow, event.patient_id)
+    visit = VisitRow(
+        id=event.appointment_id,
+        patient_id=event.patient_id,
+        kind="session",
+        course_id=event.course_id,
+        number=event.number,
+        of=event.of,
+        starts_at=event.starts_at,
+        dose_at=event.dose_at,
+        ends_at=event.ends_at,
+        zone=event.zone,
+        revision=0,
+        state="ahead",
+        transport="open",
+        escort=None,
+    )
+    if not await visits.add(uow.conn, visit):
+        return
+    await _tell_course(uow, patient, visit)
+    await replan(uow, patient, visit)
+
+
+async def _tell_course(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> None:
+    assert visit.course_id is not None
+    if await messages.was_told(uow.conn, patient.id, "course_scheduled", str(visit.course_id)):
+        await say(uow, patient, _about("session_scheduled", visit))
+        return
+    course = [row for row in await visits.of_course(uow.conn, visit.course_id) if row.state == "ahead"]
+    complete = len(course) == visit.of
+    await say(
+        uow,
+        patient,
+        Say(
+            kind="course_scheduled",
+            occurrence=str(visit.course_id),
+            course_id=visit.course_id,
+            visits=tuple(row.id for row in course),
+            until=course[0].starts_at,
+            wait=timedelta() if complete else _merging(uow),
+        ),
+    )
+
+
+async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
+    """Withdraw what was planned for the old time, plan for the new one, and say so."""
+    patient, visit = await _both(uow, event.patient_id, event.appointment_id)
+    if event.revision <= visit.revision:
+        return
+    await visits.move(
+        uow.conn,
+        visit.id,
+        starts_at=event.starts_at,
+        dose_at=event.dose_at,
+        ends_at=event.ends_at,
+        zone=event.zone,
+        revision=event.revision,
+    )
+    if event.starts_at.astimezone(visit.tz).date() != visit.starts_at.astimezone(visit.tz).date():
+        await visits.ask_again(uow.conn, visit.id)
+        for kind in RIDE_TASKS:
+            await close_task(uow, kind=kind, subject=patient.id, occurrence=str(visit.id), outcome="rescheduled")
+    await _withdraw(uow, visit, "rescheduled")
+    moved = await visits.find(uow.conn, visit.id)
+    assert moved is not None
+    await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=visit.starts_at)
+    await replan(uow, patient, moved)
+
+
+async def cancel(uow: UnitOfWork, event: AppointmentCancelled) -> None:
+    """Withdraw what was planned and say so; several at nearly the same time make one message."""
+    patient, visit = await _both(uow, event.patient_id, event.appointment_id)
+    if visit.state == "cancelled":
+        return
+    await _end(uow, patient, visit, "cancelled")
+    await _tell_change(uow, patient, visit, "cancelled", until=visit.starts_at, urgent_from=visit.starts_at)
+
+
+async def miss(uow: UnitOfWork, event: AppointmentNoShow) -> None:
+    """The patient did not come: nothing more is sent about that visit."""
+    patient, visit = await _both(uow, event.patient_id, event.appointment_id)
+    await _end(uow, patient, visit, "missed")
+
+
+async def complete(uow: UnitOfWork, event: SessionCompleted) -> None:
+    """The visit is over; asking how they are stays planned."""
+    patient, visit = await _both(uow, event.patient_id, event.appointment_id)
+    await _end(uow, patient, visit, "done")
+
+
+async def _end(uow: UnitOfWork, patient: Patient, visit: VisitRow, state: str) -> None:
+    match state:
+        case "cancelled":
+            await visits.set_state(uow.conn, visit.id, "cancelled")
+        case "missed":
+            await visits.set_state(uow.conn, visit.id, "missed")
+        case _:
+            await visits.set_state(uow.conn, visit.id, "done")
+    await _withdraw(uow, visit, state)
+    for kind in RIDE_TASKS:
+        await close_task(uow, kind=kind, subject=patient.id, occurrence=str(visit.id), outcome=state)
+    after = await visits.find(uow.conn, visit.id)
+    assert after is not None
+    await replan(uow, patient, after)
+
+
+async def _withdraw(uow: UnitOfWork, visit: VisitRow, reason: str) -> None:
+    stopped = await messages.stop_of_visit(uow.conn, visit.id, reason, but=ABOUT_A_VISIT)
+    await unschedule(uow, visit.patient_id, stopped)
+    await questions.close_of_visit(uow.conn, visit.id, at=uow.now, meaning=reason)
+
+
+async def _tell_change(
+    uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str, *, until: datetime, urgent_from: datetime
+) -> None:
+    """A change of today's visit is told at once; others wait a little for more of their kind and share a message."""
+    target = await reached_as(uow, patient)
+    today = urgent_from < local_midnight(uow, target) + timedelta(days=1)
+    joined = set() if today else await _join(uow, patient, visit, kind)
+    rest: list[SmsOrEmail] = [channel for channel in channels(uow.clinic, target) if channel not in joined]
+    if joined and not rest:
+        return
+    await say(
+        uow,
+        patient,
+        Say(
+            kind=kind,
+            occurrence=occurrence(visit.id, visit.revision),
+            visit_id=visit.id,
+            visits=(visit.id,),
+            only=tuple(rest),
+            exempt=today,
+            until=None if kind == "cancelled" else until,
+            wait=timedelta() if today else _merging(uow),
+        ),
+    )
+
+
+async def _join(uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str) -> set[SmsOrEmail]:
+    """Add the visit to messages of this kind that have not gone yet; by which channels that was possible."""
+    target = await reached_as(uow, patient)
+    joined: set[SmsOrEmail] = set()
+    for channel in channels(uow.clinic, target):
+        waiting = await messages.waiting_like(uow.conn, patient.id, kind, channel)
+        if waiting is None:
+            continue
+        window = window_of(uow.clinic, target)
+        due_at = max(waiting.due_at, uow.now + _merging(uow))
+        if channel == "sms" and not window.contains(due_at):
+            due_at = window.next_opening(due_at)
+        named = (*(one for one in waiting.visits if one != visit.id), visit.id)
+        await messages.name_visits(uow.conn, waiting.id, named, due_at)
+        await schedule(uow, patient.id, waiting.id, due_at)
+        joined.add(channel)
+    return joined
+
+
+def _about(kind: str, visit: VisitRow) -> Say:
+    return Say(
+        kind=kind,
+        occurrence=occurrence(visit.id, visit.revision),
+        visit_id=visit.id,
+        visits=(visit.id,),
+        course_id=visit.course_id,
+        until=visit.starts_at,
+    )
+
+
+def _merging(uow: UnitOfWork) -> timedelta:
+    return timedelta(seconds=uow.clinic.messages.merge_seconds)
+
+
+async def _both(uow: UnitOfWork, patient_id: UUID, visit_id: UUID) -> tuple[Patient, VisitRow]:
+    patient = await known(uow, patient_id)
+    visit = await visits.find(uow.conn, visit_id, lock=True)
+    if visit is None:
+        raise NotYet("the appointment")
+    return patient, visit

@@ -1,0 +1,120 @@
+"""SQL: patients and what they allow."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from services.notifications.rows import Patient
+
+_ALL = """
+select id, name, contact, phone_hash, has_phone, has_email, language, zone, sms_consent, sms_out, email_out, alias_of,
+       erased_at is not null as erased
+  from patients
+"""
+ADD = """
+insert into patients (id, name, contact, phone_hash, has_phone, has_email, language, zone, sms_consent)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (id) do nothing
+returning id
+"""
+FIND = _ALL + " where id = $1"
+LOCK = _ALL + " where id = $1 for update"
+WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
+ABSORBED = "select id from patients where alias_of = $1"
+CHANGE = """
+update patients set name = coalesce($2, name), contact = coalesce($3, contact),
+       phone_hash = case when $3::text is null then phone_hash else $4 end,
+       has_phone = coalesce($5, has_phone), has_email = coalesce($6, has_email),
+       language = coalesce($7, language), zone = coalesce($8, zone)
+ where id = $1
+"""
+ALLOW = "update patients set sms_consent = $2, sms_out = $3, email_out = $4 where id = $1"
+ALIAS = "update patients set alias_of = $2 where id = $1"
+ERASE = """
+update patients set name = null, contact = null, phone_hash = null, has_phone = false, has_email = false,
+       sms_consent = false, zone = null, erased_at = $2
+ where id = $1
+"""
+
+
+def _patient(row: asyncpg.Record) -> Patient:
+    return Patient(
+        id=row["id"],
+        name=row["name"],
+        contact=row["contact"],
+        phone_hash=row["phone_hash"],
+        has_phone=row["has_phone"],
+        has_email=row["has_email"],
+        language=row["language"],
+        zone=row["zone"],
+        sms_consent=row["sms_consent"],
+        sms_out=row["sms_out"],
+        email_out=row["email_out"],
+        alias_of=row["alias_of"],
+        erased=row["erased"],
+    )
+
+
+async def add(conn: asyncpg.Connection, patient: Patient) -> bool:
+    """Keep a new patient; False when they are known."""
+    made = await conn.fetchval(
+        ADD,
+        patient.id,
+        patient.name,
+        patient.contact,
+        patient.phone_hash,
+        patient.has_phone,
+        patient.has_email,
+        patient.language,
+        patient.zone,
+        patient.sms_consent,
+    )
+    return made is not None
+
+
+async def find(conn: asyncpg.Connection, patient_id: UUID, *, lock: bool = False) -> Patient | None:
+    """A patient, locked until the transaction ends where asked."""
+    row = await conn.fetchrow(LOCK if lock else FIND, patient_id)
+    return _patient(row) if row is not None else None
+
+
+async def with_phone(conn: asyncpg.Connection, phone_hash: bytes) -> list[UUID]:
+    """Everybody who is reached on this phone."""
+    return [row["id"] for row in await conn.fetch(WITH_PHONE, phone_hash)]
+
+
+async def absorbed(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
+    """Who turned out to be this patient."""
+    return [row["id"] for row in await conn.fetch(ABSORBED, patient_id)]
+
+
+async def change(
+    conn: asyncpg.Connection,
+    patient_id: UUID,
+    *,
+    name: str | None,
+    contact: str | None,
+    phone_hash: bytes | None,
+    has_phone: bool | None,
+    has_email: bool | None,
+    language: str | None,
+    zone: str | None,
+) -> None:
+    """Take over what changed; null means unchanged. `phone_hash` goes with `contact`."""
+    await conn.execute(CHANGE, patient_id, name, contact, phone_hash, has_phone, has_email, language, zone)
+
+
+async def allow(conn: asyncpg.Connection, patient_id: UUID, *, sms: bool, sms_out: bool, email_out: bool) -> None:
+    """What the patient allows from now on."""
+    await conn.execute(ALLOW, patient_id, sms, sms_out, email_out)
+
+
+async def alias(conn: asyncpg.Connection, patient_id: UUID, to: UUID | None) -> None:
+    """Messages to this patient go to that one; or to themselves again."""
+    await conn.execute(ALIAS, patient_id, to)
+
+
+async def erase(conn: asyncpg.Connection, patient_id: UUID, at: datetime) -> None:
+    """Forget how to reach them."""
+    await conn.execute(ERASE, patient_id, at)

@@ -1,0 +1,104 @@
+"""What the tables hold, as the handlers see it. Sealed fields are named so in their comments."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.notifications.domain.delivery import State
+from shared.clinic.messages import SmsOrEmail
+
+VisitState = Literal["ahead", "cancelled", "missed", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A person who can be told. `name` and `contact` are sealed."""
+
+    id: UUID
+    name: str | None
+    contact: str | None
+    phone_hash: bytes | None
+    has_phone: bool
+    has_email: bool
+    language: str
+    zone: str | None
+    sms_consent: bool
+    sms_out: bool
+    email_out: bool
+    alias_of: UUID | None
+    erased: bool
+
+    def tz(self, clinic_zone: ZoneInfo) -> ZoneInfo:
+        """The patient's zone; the clinic's where it is not known."""
+        return ZoneInfo(self.zone) if self.zone else clinic_zone
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """An appointment as notifications knows it. `escort` is sealed."""
+
+    id: UUID
+    patient_id: UUID
+    kind: str
+    course_id: UUID | None
+    number: int | None
+    of: int | None
+    starts_at: datetime
+    dose_at: datetime | None
+    ends_at: datetime
+    zone: str
+    revision: int
+    state: VisitState
+    transport: Literal["open", "confirmed", "missing"]
+    escort: str | None
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The zone of the place."""
+        return ZoneInfo(self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message of the ledger. `recipient`, `subject_line` and `body` are sealed."""
+
+    id: UUID
+    patient_id: UUID
+    kind: str
+    occurrence: str
+    channel: SmsOrEmail
+    text: str
+    visit_id: UUID | None
+    visits: tuple[UUID, ...]
+    course_id: UUID | None
+    ladder: bool
+    exempt: bool
+    asks: str | None
+    answer_by: datetime | None
+    planned_at: datetime
+    due_at: datetime
+    until_at: datetime | None
+    state: State
+    reason: str | None
+    carried_by: UUID | None
+    recipient: str | None
+    subject_line: str | None
+    body: str | None
+    attempts: int
+    first_try_at: datetime | None
+    vendor_id: str | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question."""
+
+    id: UUID
+    patient_id: UUID
+    kind: str
+    visit_id: UUID
+    asked_at: datetime
