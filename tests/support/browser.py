@@ -1,0 +1,54 @@
+"""Looking at pages as people do: a window on the dashboard, axe-core, pictures that are kept."""
+
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Page
+
+from shared.web.fetch import VENDOR
+from tests.support.dashboard import COOKIE, Desk
+
+RESULTS = Path(__file__).parents[2] / "test-results"
+DESK = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+class Window:
+    """Opens pages of the dashboard as a member of staff, and writes down what the browser complained of."""
+
+    def __init__(self, browser: Browser, desk: Desk) -> None:
+        self.browser = browser
+        self.desk = desk
+        self.contexts: list[BrowserContext] = []
+        self.complaints: list[str] = []
+
+    async def open(self, path: str = "/", person: str = "dana", *, phone: bool = False, **how: Any) -> Page:
+        """A page in a browser profile of its own."""
+        context = await self.browser.new_context(**{"viewport": PHONE if phone else DESK, "locale": "en-US", **how})
+        self.contexts.append(context)
+        token = await self.desk.token(person)
+        await context.add_cookies([{"name": COOKIE, "value": token, "url": self.desk.running.url}])
+        page = await context.new_page()
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        await page.goto(self.desk.running.url + path)
+        return page
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keep a screenshot of the whole page."""
+    RESULTS.mkdir(exist_ok=True)
+    await page.screenshot(path=RESULTS / f"{name}.png", full_page=True)
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page as it stands, one line per element."""
+    # Evaluated in the page's own world by the driver, so that the page keeps its strict content policy.
+    await page.evaluate((VENDOR / "dev" / "axe.min.js").read_text())
+    found = await page.evaluate("rules => axe.run(document, rules)", RULES)
+    return [
+        f"{problem['id']}: {node['target']} {node['failureSummary']}"
+        for problem in found["violations"]
+        for node in problem["nodes"]
+    ]
