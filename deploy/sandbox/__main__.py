@@ -11,7 +11,16 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = SandboxSettings()
     logs.configure_format("sandbox", settings.log_format, level="info", messages=True)
-    uvicorn.run(create(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    # Pages that listen for changes never end by themselves.
+    server = uvicorn.Config(
+        create(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(server).run()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
     clock = MovableClock(settings.environment)
     http = httpx.AsyncClient(timeout=15)
     carrier = Carrier(world, settings, clock, http)
-    stepping = _stepping(settings, clock)
+    stepping = _stepping(settings, clock, world)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -66,8 +66,10 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
     return app
 
 
-def _stepping(settings: SandboxSettings, clock: MovableClock) -> Stepping | None:
-    return None if settings.database_url is None else Stepping(settings.database_url.get_secret_value(), clock)
+def _stepping(settings: SandboxSettings, clock: MovableClock, world: World) -> Stepping | None:
+    if settings.database_url is None:
+        return None
+    return Stepping(settings.database_url.get_secret_value(), clock, lambda: world.version)
 
 
 async def _follow(stepping: Stepping, world: World) -> None:

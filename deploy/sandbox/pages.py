@@ -139,7 +139,7 @@ def router(sandbox: Sandbox, world: World, carrier: Carrier, stepping: Stepping 
         stuck = f"Still waiting to happen: {', '.join(moved.stuck)}." if moved.stuck else ""
         return _back(phone, mail, stuck)
 
-    @routes.get("/live")
+    @routes.get("/changes")
     async def live() -> StreamingResponse:
         return StreamingResponse(_stream(world), media_type="text/event-stream", headers={"cache-control": "no-store"})
 

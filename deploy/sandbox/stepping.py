@@ -6,6 +6,7 @@ Exists in development only: the database has no such role and table elsewhere.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -32,7 +33,9 @@ _MOVE = "update clock.state set offset_seconds = $1"
 _WAKE = f"notify {CHANNEL}"
 
 _PATIENCE_SECONDS = 20.0
-_SETTLE_SECONDS = 0.4
+_SETTLE_SECONDS = 0.8
+"""Longer than the services' polls: what a timer caused has been sent by then."""
+
 _LOOK_SECONDS = 0.05
 
 Key = tuple[str, str, object, str]
@@ -54,9 +57,11 @@ class Moved:
 class Stepping:
     """The clock control. One move at a time."""
 
-    def __init__(self, dsn: str, clock: MovableClock) -> None:
+    def __init__(self, dsn: str, clock: MovableClock, happened: Callable[[], int]) -> None:
+        """`happened` counts what has reached the outside world; while it grows, time stands."""
         self._dsn = dsn
         self._clock = clock
+        self._happened = happened
         self._one = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -112,20 +117,18 @@ class Stepping:
         await self.refresh()
 
     async def _until_fired(self, stuck: set[Key]) -> None:
-        """Wait for the timers that are due and those they set in turn; what takes too long is added to `stuck`."""
+        """Wait for the timers that are due and what follows from them; what takes too long is added to `stuck`."""
         patience = time.monotonic() + _PATIENCE_SECONDS
-        quiet_since: float | None = None
+        seen, quiet_since = self._happened(), time.monotonic()
         while True:
             due = {_key(row) for row in await self._pool.fetch(_UP_TO, self._clock.now())} - stuck
             now = time.monotonic()
             if due and now > patience:
                 stuck |= due
-            if due:
-                quiet_since = None
-            else:
-                quiet_since = quiet_since or now
-                if now - quiet_since >= _SETTLE_SECONDS:
-                    return
+            if due or self._happened() != seen:
+                seen, quiet_since = self._happened(), now
+            elif now - quiet_since >= _SETTLE_SECONDS:
+                return
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def by(self, seconds: float) -> Moved:

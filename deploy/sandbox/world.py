@@ -70,7 +70,9 @@ class World:
         self._texts: dict[str, Text] = {}
         self._mails: list[Mail] = []
         self._state = state
-        self._version = 0
+        self.version = 0
+        """Grows with everything that is to be seen."""
+
         self._changed = asyncio.Condition()
         if state is not None and state.exists():
             for line in state.read_text(encoding="utf-8").splitlines():
@@ -109,21 +111,21 @@ class World:
     async def touch(self) -> None:
         """Tell the pages that something is to be seen."""
         async with self._changed:
-            self._version += 1
+            self.version += 1
             self._changed.notify_all()
 
     async def changes(self, quiet_seconds: float) -> AsyncIterator[bool]:
         """True whenever something changed; False after each `quiet_seconds` without a change."""
-        seen = self._version
+        seen = self.version
         while True:
             try:
                 async with asyncio.timeout(quiet_seconds), self._changed:
-                    while self._version == seen:
+                    while self.version == seen:
                         await self._changed.wait()
             except TimeoutError:
                 yield False
             else:
-                seen = self._version
+                seen = self.version
                 yield True
 
     async def _write(self, kind: str, value: dict[str, Any]) -> None:

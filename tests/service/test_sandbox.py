@@ -254,7 +254,7 @@ async def test_the_page_shows_phone_and_mailbox_and_takes_an_answer(outside, cli
 
 
 async def test_the_page_hears_of_changes_at_once(outside):
-    async with outside.http.stream("GET", "/live") as stream:
+    async with outside.http.stream("GET", "/changes") as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 1000"
         await twilio(outside)
