@@ -113,7 +113,7 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self._limit:
-            refusal = TooLarge(remedy=f"Send at most {self._limit} bytes.", headers={"connection": "close"})
+            refusal = TooLarge(remedy=f"Send at most {self._limit} bytes.")
             await render(Request(scope), errors.counted(refusal))(scope, receive, send)
             return
         await self._app(scope, self._counting(receive), send)
@@ -126,7 +126,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise TooLarge(remedy=f"Send at most {self._limit} bytes.", headers={"connection": "close"})
+                raise TooLarge(remedy=f"Send at most {self._limit} bytes.")
             return message
 
         return counted

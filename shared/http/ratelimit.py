@@ -21,7 +21,9 @@ on conflict (name, key) do update set tat = greatest(r.tat, clock_timestamp()) +
  where greatest(r.tat, clock_timestamp()) <= clock_timestamp() + $4
 returning 1
 """
-WAIT = "select extract(epoch from tat - $3 - clock_timestamp())::float8 from rate_limits where name = $1 and key = $2"
+WAIT = """
+select extract(epoch from tat - $3::interval - clock_timestamp())::float8 from rate_limits where name = $1 and key = $2
+"""
 SWEEP = "delete from rate_limits where (name, key) in (select name, key from rate_limits where tat < now() limit 1000)"
 SWEEP_SHARE = 0.002
 
