@@ -40,9 +40,12 @@ class Publisher:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             client_id=f"relay-{self._source}",
         )
+        starting = asyncio.ensure_future(producer.start())
         try:
-            await producer.start()
+            # Cancelled half way, aiokafka would leave a connection open: let it arrive, then stop it.
+            await asyncio.shield(starting)
         except BaseException:
+            await asyncio.wait([starting])
             await producer.stop()
             raise
         self._producer = producer

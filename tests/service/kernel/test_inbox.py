@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -263,7 +264,7 @@ async def test_two_consumers_with_overlapping_batches_apply_once(intake: Service
         )
         await first.consumer.handle(records)
         for patient in patients:
-            await eventually(lambda p=patient: sequences(first, p), equals=[1, 2, 3, 4, 5])
+            await eventually(partial(sequences, first, patient), equals=[1, 2, 3, 4, 5])
 
 
 async def as_records(service: Service) -> list[Any]:
@@ -317,7 +318,7 @@ async def test_any_order_ends_in_the_same_state(intake: Service, make: Make, see
             batch, shuffled = shuffled[:5], shuffled[5:]
             await dashboard.consumer.handle(batch)
         for patient in patients:
-            await eventually(lambda p=patient: sequences(dashboard, p), equals=[1, 2, 3, 4])
+            await eventually(partial(sequences, dashboard, patient), equals=[1, 2, 3, 4])
         assert not await rows(dashboard, "select from parked")
 
 

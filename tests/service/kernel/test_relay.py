@@ -133,8 +133,9 @@ async def test_a_cursor_of_another_cluster_is_refused_until_a_person_decides(mak
     service = make("intake")
     async with running(service):
         patient = await create_lead(service)
-        assert service.relay is not None
-        await eventually(lambda: service.relay.leading)
+        leader = service.relay
+        assert leader is not None
+        await eventually(lambda: leader.leading)
         async with service.transaction(actor="test") as uow:
             await uow.conn.execute("update relay set cluster = 'elsewhere/00000001'")
     async with running(make("intake")) as again:
