@@ -12,18 +12,15 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.base import Source
+from shared.contracts.base import SOURCES, Source
+from shared.contracts.readers import READS, read_from
 from shared.db.migrate import fill
 from shared.inbox.positions import NUMBER
 
 READERS: dict[Source, tuple[str, ...]] = {
-    "intake": ("assessment", "scheduling", "notifications", "dashboard"),
-    "assessment": ("scheduling", "notifications", "dashboard"),
-    "scheduling": ("intake", "notifications", "dashboard"),
-    "notifications": ("scheduling", "dashboard"),
+    source: tuple(reader for reader in READS if source in read_from(reader)) for source in SOURCES
 }
-"""Which services read which producer's events. Written down, so that a start need not import every service to ask; a
-test compares it with what they subscribe to."""
+"""Which services read which producer's topic. From the written table, so that a start need not import every service."""
 
 ONE_BY_ONE = 1_000
 """More subjects than this are asked for by moving the relay back in time, not one by one."""

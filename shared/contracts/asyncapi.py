@@ -1,66 +1,103 @@
-"""One AsyncAPI 3 document per publishing service: its topic, its messages, their headers; with Kafka bindings."""
+"""One AsyncAPI 3 document per service: what it publishes and reads, topics, messages, headers; with Kafka bindings."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from shared.contracts.base import Event, Source
+from shared.contracts.base import SOURCES, Event, Source
 from shared.contracts.control import REPLAY_REQUESTED
+from shared.contracts.readers import READS, Reader, read_from
 from shared.contracts.registry import EVENTS
-from shared.contracts.topics import CONTROL, SUBMISSIONS, TOPICS, Topic, events_of
+from shared.contracts.topics import CONTROL, SUBMISSIONS, TOPICS, Topic, dead_letters_of, events_of
 
 Document = dict[str, Any]
+SERVICES: tuple[Reader, ...] = tuple(READS)
 _BINDING = "0.5.0"
-_TITLES: dict[Source, str] = {
+_TITLES: dict[Reader, str] = {
     "intake": "A contact through any channel becomes one patient, once.",
     "assessment": "What is known becomes a signed decision.",
     "scheduling": "A decision becomes booked people, rooms and times.",
     "notifications": "Every event a patient must hear of becomes a message, answered or escalated.",
+    "dashboard": "Reads all events and owns no truth.",
 }
 _UUID: Document = {"type": "string", "format": "uuid"}
 
 
-def document(source: Source) -> Document:
+class _Parts:
+    """The parts of a document while it is put together."""
+
+    def __init__(self) -> None:
+        self.channels: Document = {}
+        self.operations: Document = {}
+        self.messages: Document = {}
+
+    def add(self, operation: str, action: str, channel: str, summary: str) -> None:
+        """An operation on all messages of a channel."""
+        self.operations[operation] = {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{channel}"},
+            "summary": summary,
+        }
+
+    def channel(self, name: str, topic: str, description: str, messages: Document) -> None:
+        """A topic and what travels on it."""
+        self.channels[name] = _channel(topic, description, messages)
+        self.messages |= messages
+
+
+def document(service: Reader) -> Document:
     """The AsyncAPI document of a service; payloads are the checked-in JSON Schemas beside it."""
-    events = EVENTS[source]
-    channels = {
-        "events": _channel(
-            events_of(source), "What this service publishes, in order per subject.", (e.__name__ for e in events)
-        )
-    }
-    operations = {"publishEvents": _operation("send", "events", "Published from the event log, at least once.")}
-    messages = {event.__name__: _message(source, event) for event in events}
-    channels["control"] = _channel(CONTROL, "What consumers ask of relays.", ["ReplayRequested"])
-    operations["receiveReplayRequests"] = _operation(
-        "receive", "control", "A subject is published again, from a sequence on."
-    )
-    operations["requestReplay"] = _operation(
-        "send", "control", "Asked of another service when one of its events is missing."
-    )
-    messages["ReplayRequested"] = {
-        "name": REPLAY_REQUESTED,
-        "contentType": "application/json",
-        "payload": {"$ref": "../schemas/control/ReplayRequested.v1.json"},
-    }
-    if source == "intake":
-        channels["submissions"] = _channel(
-            SUBMISSIONS, "Enquiries of producers that prefer Kafka to HTTP.", ["Submission"]
-        )
-        operations["receiveSubmissions"] = _operation(
-            "receive", "submissions", "The record's key is the idempotency key."
-        )
-        messages["Submission"] = _submission()
+    parts = _Parts()
+    for source in SOURCES:
+        if source == service:
+            _publishes(parts, source)
+    for source, events in read_from(service).items():
+        name = f"{source}Events"
+        parts.channel(name, events_of(source), f"What {source} publishes.", _messages(source, events))
+        parts.add(f"read{source.capitalize()}", "receive", name, "Each applied once, in order per subject.")
+    if service == "intake":
+        submission = {"Submission": _submission()}
+        parts.channel("submissions", SUBMISSIONS, "Enquiries of producers that prefer Kafka to HTTP.", submission)
+        parts.add("readSubmissions", "receive", "submissions", "The record's key is the idempotency key.")
+    _control(parts, relays=service in EVENTS)
+    dead = f"Records that {service} could not use, sealed, with the reason."
+    parts.channel("deadLetters", dead_letters_of(service), dead, {"DeadLetter": _dead_letter()})
+    parts.add("writeDeadLetters", "send", "deadLetters", "For a person to look at, replay or drop.")
     return {
         "asyncapi": "3.0.0",
-        "id": f"urn:passage:{source}",
-        "info": {"title": f"Passage {source}", "version": "1", "description": _TITLES[source]},
+        "id": f"urn:passage:{service}",
+        "info": {"title": f"Passage {service}", "version": "1", "description": _TITLES[service]},
         "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": messages, "schemas": {"Headers": _headers()}},
+        "channels": parts.channels,
+        "operations": parts.operations,
+        "components": {"messages": parts.messages, "schemas": {"Headers": _headers()}},
     }
 
 
-def _channel(topic: str, description: str, messages: Iterable[str]) -> Document:
+def _publishes(parts: _Parts, source: Source) -> None:
+    messages = _messages(source, EVENTS[source])
+    parts.channel("events", events_of(source), "What this service publishes, in order per subject.", messages)
+    parts.add("publishEvents", "send", "events", "Published from the event log, at least once.")
+
+
+def _control(parts: _Parts, *, relays: bool) -> None:
+    asked = {
+        "ReplayRequested": {
+            "name": REPLAY_REQUESTED,
+            "contentType": "application/json",
+            "payload": {"$ref": "../schemas/control/ReplayRequested.v1.json"},
+        }
+    }
+    parts.channel("control", CONTROL, "What consumers ask of relays.", asked)
+    parts.add("requestReplay", "send", "control", "Asked of another service when one of its events is missing.")
+    if relays:
+        parts.add("readReplayRequests", "receive", "control", "A subject is published again, from a sequence on.")
+
+
+def _messages(source: Source, events: Iterable[type[Event]]) -> Document:
+    return {f"{source}.{event.__name__}": _message(source, event) for event in events}
+
+
+def _channel(topic: str, description: str, messages: Document) -> Document:
     declared = next(one for one in TOPICS if one.name == topic)
     return {
         "address": topic,
@@ -77,10 +114,6 @@ def _topic(topic: Topic) -> Document:
         "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": topic.retention_ms},
         "bindingVersion": _BINDING,
     }
-
-
-def _operation(action: str, channel: str, summary: str) -> Document:
-    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
 
 
 def _message(source: Source, event: type[Event]) -> Document:
@@ -102,6 +135,15 @@ def _submission() -> Document:
         "contentType": "application/jose",
         "payload": {"$ref": "../schemas/intake/Submission.v1.json"},
         "bindings": {"kafka": {"key": {"type": "string", "maxLength": 255}, "bindingVersion": _BINDING}},
+    }
+
+
+def _dead_letter() -> Document:
+    return {
+        "name": "DeadLetter",
+        "summary": "The raw record, sealed with the clinic's key.",
+        "contentType": "text/plain",
+        "payload": {"type": "string"},
     }
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shared.contracts.asyncapi import document
+from shared.contracts.asyncapi import SERVICES, document
 from shared.contracts.base import SOURCES
 from shared.contracts.compatibility import Break, breaks
 from shared.contracts.control import ReplayRequested
+from shared.contracts.readers import readers_of
 from shared.contracts.registry import EVENTS
 from shared.contracts.submissions import Submission
 
@@ -29,7 +30,7 @@ def generated() -> Documents:
     for source in SOURCES:
         for event in EVENTS[source]:
             found[f"schemas/{source}/{event.__name__}.v{event.VERSION}.json"] = _schema(event)
-        found[f"asyncapi/{source}.json"] = document(source)
+    found |= {f"asyncapi/{service}.json": document(service) for service in SERVICES}
     found["schemas/intake/Submission.v1.json"] = _schema(Submission)
     found["schemas/control/ReplayRequested.v1.json"] = _schema(ReplayRequested)
     return found
@@ -91,7 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(broken: Sequence[Break], outdated: Sequence[str]) -> Iterator[str]:
-    yield from (f"broken promise: {one}" for one in broken)
+    for one in broken:
+        source, event, _ = one.event.split(".")
+        reached = [name for known in SOURCES if known == source for name in readers_of(known, event)]
+        yield f"broken promise: {one}" + (f"; read by {', '.join(reached)}" if reached else "")
     yield from (f"not up to date: {path}; run python -m shared.contracts.schema --write" for path in outdated)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from shared.contracts import schema
 from shared.contracts.base import SOURCES
 from shared.contracts.registry import EVENTS
-from shared.contracts.topics import PARTITIONS, events_of
+from shared.contracts.topics import GROUPS, PARTITIONS, events_of
 
 
 def test_no_promise_is_broken():
@@ -32,10 +32,26 @@ def test_the_asyncapi_document_names_every_event_its_topic_and_its_files(source)
     channel = document["channels"]["events"]
     assert channel["address"] == events_of(source)
     assert channel["bindings"]["kafka"]["partitions"] == PARTITIONS
-    assert list(channel["messages"]) == [event.__name__ for event in EVENTS[source]]
-    for reference in channel["messages"].values():
-        message = document["components"]["messages"][reference["$ref"].rsplit("/", 1)[1]]
-        assert (schema.HERE / "asyncapi" / message["payload"]["$ref"]).resolve().is_file()
+    assert list(channel["messages"]) == [f"{source}.{event.__name__}" for event in EVENTS[source]]
+
+
+@pytest.mark.parametrize("service", GROUPS)
+def test_every_reference_of_an_asyncapi_document_leads_somewhere(service):
+    document = schema.checked_in()[f"asyncapi/{service}.json"]
+    for operation in document["operations"].values():
+        assert operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
+    for channel in document["channels"].values():
+        for reference in channel["messages"].values():
+            message = document["components"]["messages"][reference["$ref"].removeprefix("#/components/messages/")]
+            if "$ref" in message["payload"]:
+                assert (schema.HERE / "asyncapi" / message["payload"]["$ref"]).resolve().is_file()
+
+
+def test_a_reader_finds_in_its_document_what_it_reads():
+    operations = schema.checked_in()["asyncapi/scheduling.json"]["operations"]
+    assert {name for name, one in operations.items() if one["action"] == "receive"} == {
+        "readIntake", "readAssessment", "readNotifications", "readReplayRequests",
+    }  # fmt: skip
 
 
 def test_a_change_is_refused_and_the_files_stay_as_they_are(tmp_path, capsys, monkeypatch):
@@ -46,7 +62,9 @@ def test_a_change_is_refused_and_the_files_stay_as_they_are(tmp_path, capsys, mo
     monkeypatch.setattr(schema, "generated", lambda: changed)
     monkeypatch.setattr(schema, "write", lambda now: pytest.fail("must not write"))
     assert schema.main(["--write"]) == 1
-    assert "intake.LeadCreated.v1.contact: was removed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "intake.LeadCreated.v1.contact: was removed" in said
+    assert "read by assessment, scheduling, notifications, dashboard" in said
 
 
 def test_a_new_optional_field_passes_and_is_written(tmp_path):
