@@ -28,7 +28,7 @@ from shared.db.migrate import SERVICES
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "deploy" / "clinics" / "harbor.toml"
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 LOOK_EVERY_SECONDS = 0.2
 CALM_SECONDS = 30.0
 """A process that ran this long starts with a clean record."""

@@ -99,7 +99,7 @@ class Wiring:
         """Base address of each process."""
         return {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
 
-    def settings(self, name: str) -> dict[str, Value]:
+    def settings(self, name: str) -> dict[str, Any]:
         """All settings of one process, by the names of its settings class."""
         own = self._sandbox() if name == "sandbox" else self._service(name)
         return {**own, **self.extra.get(name, {})}

@@ -1,0 +1,130 @@
+"""`make up`: everything starts, is kept running, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+
+import asyncpg
+import httpx
+import pytest
+
+from deploy.embedded.plan import Plan
+from deploy.embedded.processes import StartFailed
+from deploy.embedded.stack import DEMO, Stack
+from deploy.embedded.wiring import PROCESSES
+from shared.db.migrate import SERVICES
+from tests.support.stack import Terminal, alive, processes_mentioning, started
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+LEAD = {"name": "Ada Park", "phone": "(801) 555-0188", "message": "May I come in?", "consent": "yes"}
+ROLES = {"front_desk", "provider", "monitor", "operations", "auditor"}
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory):
+    stack, teller = await started(tmp_path_factory.mktemp("stack") / "state")
+    stack.teller = teller
+    yield stack
+    await stack.stop()
+    assert processes_mentioning(str(stack.state)) == []
+
+
+async def ready(stack, name):
+    async with httpx.AsyncClient() as http:
+        return (await http.get(f"{stack.url(name)}/ready")).status_code == 200
+
+
+async def test_every_process_is_ready_and_stack_json_says_where(running):
+    facts = json.loads((running.state / "stack.json").read_text())
+    assert set(facts["urls"]) == set(PROCESSES)
+    for name in PROCESSES:
+        assert await ready(running, name)
+    assert all(alive(pid) for pid in facts["pids"].values())
+    assert {one["role"] for one in facts["logins"]} >= ROLES
+    assert (running.state / "stack.json").stat().st_mode & 0o077 == 0
+    assert (running.state / "secrets").stat().st_mode & 0o077 == 0
+
+
+async def test_each_log_in_has_an_account(running):
+    connection = await asyncpg.connect(running.facts["database_url"])
+    accounts = {row["person_id"] for row in await connection.fetch("select person_id from identity.accounts")}
+    await connection.close()
+    assert accounts == {one["id"] for one in running.facts["logins"]}
+
+
+async def test_a_second_start_in_the_same_folder_says_that_it_runs(running):
+    with pytest.raises(StartFailed, match=running.url("dashboard")):
+        await Stack(running.state, ports="any").start()
+    assert await ready(running, "intake")
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_a_crashed_process_is_named_with_its_last_lines_and_started_again(running, eventually, name):
+    before = running.members[name].program.pid
+    running.kill(name)
+    await eventually(lambda: any(told.startswith(f"{name} ended with -9") for told in running.teller.troubles))
+    await eventually(lambda: running.members[name].program.pid != before)
+    await eventually(lambda: ready(running, name), timeout=60, tolerate=(httpx.HTTPError,))
+    written = json.loads((running.state / "stack.json").read_text())["pids"][name]
+    assert written == running.members[name].program.pid
+
+
+@pytest.mark.parametrize("part", ["postgres", "broker"])
+async def test_database_and_broker_come_back_and_everything_is_ready_again(running, eventually, part):
+    before = running.members[part].program.pid
+    running.kill(part)
+    await eventually(lambda: running.members[part].program.pid != before, timeout=30)
+    for name in SERVICES:
+        await eventually(lambda name=name: ready(running, name), timeout=60, tolerate=(httpx.HTTPError,))
+
+
+async def test_a_killed_supervisor_leaves_no_process(tmp_path, eventually):
+    state = tmp_path / "state"
+    terminal = Terminal(state)
+    facts = await eventually(terminal.facts, timeout=120)
+    os.kill(terminal.process.pid, signal.SIGKILL)
+    terminal.end()
+    await eventually(lambda: not any(map(alive, facts["pids"].values())), timeout=20)
+    await eventually(lambda: processes_mentioning(str(state)), equals=[])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_and_sigterm_end_everything_cleanly(tmp_path, eventually, number):
+    state = tmp_path / "state"
+    terminal = Terminal(state)
+    facts = await eventually(terminal.facts, timeout=120)
+    terminal.send(number)
+    code, told = await asyncio.to_thread(terminal.end)
+    assert code == 0, told
+    assert facts["urls"]["dashboard"] in told
+    assert "Traceback" not in told
+    assert processes_mentioning(str(state)) == []
+    assert not (state / "stack.json").exists()
+
+
+async def test_ctrl_c_while_it_starts_ends_everything_too(tmp_path, eventually):
+    state = tmp_path / "state"
+    terminal = Terminal(state)
+    await eventually(lambda: (state / "logs" / "postgres.log").exists(), timeout=60)
+    terminal.send(signal.SIGINT)
+    code, told = await asyncio.to_thread(terminal.end)
+    assert code == 130, told
+    assert processes_mentioning(str(state)) == []
+
+
+def test_a_taken_port_is_avoided_and_named(tmp_path):
+    kept = Plan.make(tmp_path, ports="any", clinic=DEMO, changes={}).wiring.ports
+    with socket.create_server(("127.0.0.1", kept["intake"])):
+        plan = Plan.make(tmp_path, ports="usual", clinic=DEMO, changes={})
+    assert plan.wiring.ports["intake"] != kept["intake"]
+    assert plan.wiring.ports["dashboard"] == kept["dashboard"]
+    assert plan.moved == [f"intake {kept['intake']} → {plan.wiring.ports['intake']}"]
+
+
+async def test_a_service_that_can_not_start_is_named_with_its_log_and_nothing_stays(tmp_path):
+    stack = Stack(tmp_path, ports="any", settings={"intake": {"database_pool": 0}})
+    with pytest.raises(StartFailed, match=r"(?s)intake did not become ready.*DATABASE_POOL|database_pool"):
+        await stack.start()
+    assert processes_mentioning(str(tmp_path)) == []
