@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.security.bearer import BadToken, Verifier
-from tests.support.browser import PASSWORD, Browser, Client, claims_of, enrol, sign_in
+from tests.support.sign_in import PASSWORD, Browser, Client, claims_of, enrol, sign_in
 
 
 @pytest.fixture
