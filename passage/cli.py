@@ -4,25 +4,22 @@ import asyncio
 import runpy
 import sys
 from collections.abc import Coroutine
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from passage.context import CLOCK_URL, OWNER_URL, NotConfigured, connected, load_stack, schema_of, setting, settings_of
+from passage.context import OWNER_URL, NotConfigured, load_stack, setting, settings_of
+from passage.groups import GROUPS
 from shared.db.migrate import SERVICES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 policy = typer.Typer(no_args_is_help=True, help="The clinic's policy file.")
-dlq = typer.Typer(no_args_is_help=True, help="What a service could not use.")
-user = typer.Typer(no_args_is_help=True, help="Staff accounts of the built-in identity provider.")
-clock = typer.Typer(no_args_is_help=True, help="Business time of a development stack.")
-relay = typer.Typer(no_args_is_help=True, help="After the database moved to another cluster.")
-for group, name in ((policy, "policy"), (dlq, "dlq"), (user, "user"), (clock, "clock"), (relay, "relay")):
+app.add_typer(policy, name="policy")
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
 console = Console()
@@ -183,122 +180,3 @@ def policy_check(file: Annotated[Path, typer.Argument(help="Such as deploy/clini
     if report.clinic is not None:
         console.print(f"{report.clinic.name}: usable, {len(report.needs_sign_off)} to sign. {report.clinic.hash[:12]}")
     raise typer.Exit(0 if report.usable else 1)
-
-
-@dlq.command("list")
-def dlq_list(
-    service: Annotated[str | None, typer.Argument(help="All of them when none is named.")] = None, limit: int = 50
-) -> None:
-    """Dead letters that wait for a decision, oldest first."""
-    from passage import letters
-
-    table = Table("Service", "Letter", "Failed (UTC)", "Type", "Reason", "Error", "Decided", box=None)
-    for name in [service] if service else [name for name in SERVICES if name != "identity"]:
-        for one in _run(letters.waiting(name, limit)):
-            failed = one["failed_at"].strftime("%Y-%m-%d %H:%M:%S")
-            table.add_row(
-                name,
-                str(one["id"]),
-                failed,
-                one["type"] or one["topic"],
-                one["reason"],
-                one["error"],
-                one["wanted"] or "",
-            )
-    console.print(table)
-
-
-@dlq.command("show")
-def dlq_show(service: Service, letter: UUID) -> None:
-    """One dead letter with its raw record. What was sealed for a patient stays sealed."""
-    from passage import letters
-
-    for key, value in _run(letters.show(service, letter)).items():
-        console.print(f"[bold]{key}[/]", value, highlight=False, soft_wrap=True)
-
-
-@dlq.command("replay")
-def dlq_replay(service: Service, letter: UUID) -> None:
-    """Have the running service apply it again."""
-    _decide(service, letter, "replay")
-
-
-@dlq.command("drop")
-def dlq_drop(service: Service, letter: UUID) -> None:
-    """Go past it: the subject's later events are applied without it."""
-    _decide(service, letter, "drop")
-
-
-def _decide(service: str, letter: UUID, wanted: str) -> None:
-    from passage import letters
-
-    if not _run(letters.decide(service, letter, wanted)):
-        raise NotConfigured(f"{service} has no waiting dead letter {letter}")
-    console.print(f"{service} was told to {wanted} it", highlight=False)
-
-
-@user.command("add")
-def user_add(
-    person: Annotated[str, typer.Argument(help="The person's id in the clinic file.")],
-    username: Annotated[str | None, typer.Option(help="The id unless told.")] = None,
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)] = "",
-) -> None:
-    """Make a person's account, or give it a new password and authenticator."""
-    from passage.users import add
-
-    enrolment = _run(add(person, username, password))
-    console.print(f"Username {enrolment.username}. For the authenticator, shown this once:", highlight=False)
-    console.print(enrolment.uri, soft_wrap=True, highlight=False)
-
-
-@clock.command("show")
-def clock_show() -> None:
-    """What time the stack thinks it is."""
-    _say_time(_run(_clock()))
-
-
-@clock.command("advance")
-def clock_advance(
-    days: int = 0,
-    hours: int = 0,
-    minutes: int = 0,
-    reset: Annotated[bool, typer.Option(help="Back to real time.")] = False,
-) -> None:
-    """Move business time forward. The sandbox's page steps from one due moment to the next, which is kinder."""
-    by = timedelta(days=days, hours=hours, minutes=minutes)
-    if by < timedelta():
-        raise typer.BadParameter("time moves forward only")
-    _say_time(_run(_clock(by, reset=reset)))
-
-
-async def _clock(by: timedelta = timedelta(), *, reset: bool = False) -> timedelta:
-    from passage import moving
-
-    async with connected(setting(CLOCK_URL)) as connection:
-        return await moving.move(connection, by, reset=reset)
-
-
-def _say_time(offset: timedelta) -> None:
-    console.print(f"{datetime.now(UTC) + offset:%Y-%m-%d %H:%M:%S} UTC, {offset} ahead of real time", highlight=False)
-
-
-@relay.command("same-history")
-def relay_same_history() -> None:
-    """After pg_upgrade or a promotion: go on from here, and publish the last day again."""
-    _run(_adopt(restored=False))
-
-
-@relay.command("restored")
-def relay_restored() -> None:
-    """After restoring all schemas from one backup, with an emptied broker: publish everything again."""
-    _run(_adopt(restored=True))
-
-
-async def _adopt(*, restored: bool) -> None:
-    from shared.contracts.base import SOURCES
-    from shared.eventlog.cursor import adopt_cluster
-
-    for source in SOURCES:
-        async with schema_of(source) as connection:
-            await adopt_cluster(connection, restored=restored)
-        console.print(f"{source}: its relay goes on in this cluster", highlight=False)

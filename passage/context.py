@@ -16,6 +16,7 @@ from shared.settings import ServiceSettings
 OWNER_URL = "PASSAGE_OWNER_DATABASE_URL"
 CLOCK_URL = "PASSAGE_CLOCK_DATABASE_URL"
 STAFF_FILE = "PASSAGE_STAFF_FILE"
+PRODUCER_FILE = "PASSAGE_PRODUCER_FILE"
 
 
 class NotConfigured(RuntimeError):

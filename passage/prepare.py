@@ -1,21 +1,17 @@
 """Everything a development stack needs between "the database answers" and "the services start"."""
 
 import asyncio
-import json
-import secrets
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-import pyotp
 
 from deploy.embedded.broker import serves
-from deploy.embedded.wiring import write_private
 from deploy.kafka.topics import create_topics
-from passage.context import CLOCK_URL, OWNER_URL, STAFF_FILE, connected, schema_of, setting, settings_of
+from passage.context import CLOCK_URL, OWNER_URL, PRODUCER_FILE, STAFF_FILE, connected, setting, settings_of
 from passage.recover import recover
-from shared.clinic import Clinic, load
+from passage.seed import seed_producer, seed_staff
+from shared.clinic import load
 from shared.db.migrate import SERVICES, migrate
 from shared.db.roles import provide_clock, provision
 from shared.security.keyring import Keyring
@@ -23,7 +19,6 @@ from shared.security.keyring import Keyring
 PATIENCE_SECONDS = 60.0
 _EXISTS = "select exists (select from pg_database where datname = $1)"
 _CREATE = 'create database "passage"'
-_ACCOUNTS = "select person_id from accounts"
 
 
 async def prepare() -> None:
@@ -59,6 +54,7 @@ async def _prepare_database(owner: str) -> None:
     await provision(owner, passwords_in([*(dsn_of(name) for name in SERVICES), setting(CLOCK_URL)]))
     settings = settings_of("identity")
     await seed_staff(Path(setting(STAFF_FILE)), load(settings.clinic_file), Keyring.load(settings.clinic_key_file))
+    await seed_producer(Path(setting(PRODUCER_FILE)))
 
 
 async def _database_answers(owner: str) -> None:
@@ -86,39 +82,3 @@ def passwords_in(addresses: list[str]) -> dict[str, str]:
     """Role and password of each address."""
     parts = [urlsplit(address) for address in addresses]
     return {str(part.username): unquote(str(part.password)) for part in parts}
-
-
-async def seed_staff(file: Path, clinic: Clinic, keyring: Keyring) -> None:
-    """An account for each person of the clinic file who has none; `file` keeps how they sign in."""
-    from services.identity.accounts import seed_demo
-
-    staff = _staff(file, clinic)
-    async with schema_of("identity") as connection:
-        there = {row["person_id"] for row in await connection.fetch(_ACCOUNTS)}
-        new = [one for one in staff if one["id"] not in there]
-        await seed_demo(
-            connection,
-            clinic=clinic,
-            keyring=keyring,
-            passwords={one["id"]: one["password"] for one in new},
-            secrets={one["id"]: one["totp_secret"] for one in new},
-        )
-
-
-def _staff(file: Path, clinic: Clinic) -> list[dict[str, Any]]:
-    known: dict[str, dict[str, Any]] = {}
-    if file.exists():
-        known = {one["id"]: one for one in json.loads(file.read_text())["staff"]}
-    staff = [
-        known.get(person.id)
-        or {
-            "id": person.id,
-            "name": person.name,
-            "role": ", ".join(str(role) for role in person.roles),
-            "password": f"{person.id}-{secrets.token_hex(5)}",
-            "totp_secret": pyotp.random_base32(),
-        }
-        for person in clinic.people
-    ]
-    write_private(file, {"staff": staff})
-    return staff

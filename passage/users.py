@@ -1,8 +1,9 @@
-"""Accounts of the built-in identity provider."""
+"""Who may come in: staff by accounts of the built-in identity provider, producers of leads by API keys."""
 
 from passage.context import NotConfigured, schema_of, settings_of
 from services.identity.accounts import Enrolment, NotInClinic, add_user
 from services.identity.second_factor import WeakPassword
+from services.intake.api.producers import add_api_key
 from shared.clinic import load
 from shared.security.keyring import Keyring
 
@@ -25,4 +26,17 @@ async def add(person: str, username: str | None, password: str) -> Enrolment:
                 username=username,
             )
     except (NotInClinic, WeakPassword, ValueError) as error:
+        raise NotConfigured(str(error)) from None
+
+
+async def let_in(producer: str) -> str:
+    """A new API key for a producer of leads; stored as a hash only.
+
+    Raises:
+        NotConfigured: not a name for a producer.
+    """
+    try:
+        async with schema_of("intake") as connection:
+            return await add_api_key(connection, producer)
+    except ValueError as error:
         raise NotConfigured(str(error)) from None

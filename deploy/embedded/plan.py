@@ -83,6 +83,7 @@ class Plan:
             "PASSAGE_OWNER_DATABASE_URL": self.owner_url,
             "PASSAGE_CLOCK_DATABASE_URL": self.wiring.databases["clock"],
             "PASSAGE_STAFF_FILE": str(self.wiring.secrets.staff),
+            "PASSAGE_PRODUCER_FILE": str(self.wiring.secrets.producer),
         }
         for name in SERVICES:
             variables |= self.wiring.variables(name)
@@ -93,3 +94,8 @@ class Plan:
         file = self.wiring.secrets.staff
         found: list[dict[str, Any]] = json.loads(file.read_text())["staff"] if file.exists() else []
         return found
+
+    def producer_key(self) -> str:
+        """The API key with which anything may hand in leads."""
+        file = self.wiring.secrets.producer
+        return str(json.loads(file.read_text())["key"]) if file.exists() else ""

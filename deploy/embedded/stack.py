@@ -141,6 +141,7 @@ class Stack:
             "urls": plan.wiring.urls,
             "smtp": f"127.0.0.1:{plan.wiring.smtp_port}",
             "logins": plan.logins(),
+            "producer_key": plan.producer_key(),
             "pids": {name: member.program.pid for name, member in self.members.items()} | {"supervisor": os.getpid()},
             "database_url": plan.owner_url,
             "kafka": plan.wiring.kafka,

@@ -45,6 +45,11 @@ class Secrets:
         """The demo accounts with their passwords and authenticator secrets."""
         return self.folder / "staff.json"
 
+    @property
+    def producer(self) -> Path:
+        """The API key of a demo producer of leads."""
+        return self.folder / "producer.json"
+
     @classmethod
     def keep(cls, folder: Path) -> Self:
         """Read them, or make them where there are none."""
