@@ -24,6 +24,7 @@ from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
+from shared.service import Service
 from shared.uow import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
@@ -89,7 +90,11 @@ async def form_in_spanish() -> Response:
 @router.post("/", dependencies=[Depends(limit("form", per_minute=PER_MINUTE))])
 async def send(request: Request, service: ServiceDep) -> Response:
     """Take a filled form; answers with a redirect, so that reloading sends nothing again."""
-    posted = await request.form(max_files=0, max_fields=30)
+    async with request.form() as posted:
+        return await _take(request, service, posted)
+
+
+async def _take(request: Request, service: Service, posted: FormData) -> Response:
     language = _language(request, posted)
     filled, token = _read(posted), _token(posted)
     if _text(posted, TRAP).strip():
@@ -118,7 +123,7 @@ async def thanks(request: Request, service: ServiceDep, r: str = "") -> Response
     return page
 
 
-async def _trapped(service: ServiceDep, filled: Filled, token: str) -> Response:
+async def _trapped(service: Service, filled: Filled, token: str) -> Response:
     written = repr(filled).encode()
     fingerprint = hashlib.sha256(token.encode() + written).digest()
     text = "\n".join(part for part in (filled.name, filled.phone, filled.email, filled.message) if part)

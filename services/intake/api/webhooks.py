@@ -1,6 +1,7 @@
 """The texting door: Twilio's webhook for messages that come in."""
 
 import hashlib
+import json
 
 import structlog
 from fastapi import APIRouter
@@ -29,12 +30,12 @@ async def message_received(request: Request, service: ServiceDep) -> Response:
 
     A refusal below 500 is for what Twilio need not send again; anything else may be repeated without harm.
     """
-    form = await request.form(max_files=0, max_fields=200)
-    parameters = _genuine(request, service, form)
+    async with request.form() as form:
+        parameters = _genuine(request, service, form)
     try:
         text = twilio.read_text(parameters)
     except twilio.NotAText as error:
-        await _keep(service, str(error), await request.body(), parameters)
+        await _keep(service, str(error), parameters)
         return _nothing()
 
     async def work(uow: UnitOfWork) -> None:
@@ -61,7 +62,8 @@ def _genuine(request: Request, service: Service, form: FormData) -> dict[str, st
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-async def _keep(service: Service, reason: str, body: bytes, parameters: dict[str, str]) -> None:
+async def _keep(service: Service, reason: str, parameters: dict[str, str]) -> None:
+    body = json.dumps(parameters).encode()
     # By the message's id where there is one: Twilio's repetitions carry another signature, not another message.
     name = parameters.get("MessageSid", "").encode() or body
     fingerprint = hashlib.sha256(b"twilio\0" + name).digest()
