@@ -133,26 +133,15 @@ class Calendar:
         return found
 
 
-def producer(world: World, name: str) -> Service:
-    """A service of that name that consumes nothing, not started."""
-    variables = world.wiring.variables(name)
-    prefix = f"PASSAGE_{name.upper()}_"
-    known: dict[str, Any] = {
-        key.removeprefix(prefix).lower(): value for key, value in variables.items() if key.startswith(prefix)
-    }
-    for key in ("urls", "frame_ancestors", "trusted_proxies"):
-        if key in known:
-            known[key] = json.loads(known[key])
-    return Service(name, ServiceSettings.model_validate(known))
-
-
 @asynccontextmanager
 async def calendar_of(world: World) -> AsyncIterator[Calendar]:
     """Scheduling and its neighbours, running."""
     async with AsyncExitStack() as stack:
         scheduling = await stack.enter_async_context(world.start("scheduling"))
         producers = {
-            name: await stack.enter_async_context(running(producer(world, name)))
+            name: await stack.enter_async_context(
+                running(Service(name, ServiceSettings(**world.wiring.settings(name))))
+            )
             for name in ("intake", "assessment", "notifications")
         }
         yield Calendar(world, scheduling, producers)

@@ -59,6 +59,7 @@ async def show(
     mine = sum(1 for task in live.work.values() if task.role in who.roles)
     nav = [
         ("board", "/", pages.t(request, "staff.board"), 0),
+        ("today", "/today", pages.t(request, "booking.today"), 0),
         ("tasks", "/tasks", pages.t(request, "staff.tasks"), mine),
         ("patients", "/patients", pages.t(request, "patients.title"), 0),
     ]

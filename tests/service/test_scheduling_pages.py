@@ -1,0 +1,143 @@
+"""The dashboard's booking pages against a running scheduling service: what a front desk sees and presses."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.support.dashboard import Desk
+from tests.support.scheduling import Calendar, calendar_of
+from tests.support.waiting import eventually
+from tests.support.world import World
+
+TIME = re.compile(r'name="starts_at" value="([^"]+)"')
+KEY = re.compile(r'name="key" value="([^"]+)"')
+
+
+@dataclass
+class Office:
+    """Somebody at a dashboard, beside the calendar that it shows."""
+
+    calendar: Calendar
+    desk: Desk
+
+    async def patient(self) -> UUID:
+        """Known to the calendar and on the board."""
+        patient = await self.calendar.patient()
+        async with await self.desk.as_staff("dana") as browser:
+            await eventually(lambda: _status(browser, f"/patients/{patient}"), equals=200)
+        return patient
+
+
+async def _status(browser: httpx.AsyncClient, path: str) -> int:
+    return (await browser.get(path)).status_code
+
+
+@pytest.fixture(scope="module")
+async def office(world: World) -> AsyncIterator[Office]:
+    async with calendar_of(world) as calendar, world.start("dashboard") as dashboard:
+        yield Office(calendar, Desk(dashboard))
+
+
+async def page(browser: httpx.AsyncClient, path: str, status: int = 200) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+async def test_front_desk_books_by_pressing_a_time_and_twice_is_once(office: Office) -> None:
+    patient = await office.patient()
+    async with await office.desk.as_staff("dana") as browser:
+        shown = await page(browser, f"/patients/{patient}/book?mode=video&provider=osei")
+        assert "Jo Doe" in shown
+        times = TIME.findall(shown)
+        (key,) = KEY.findall(shown)
+        pressed = {"mode": "video", "provider": "osei", "starts_at": times[0], "key": key}
+        for _ in range(2):
+            answer = await browser.post(f"/patients/{patient}/book", data=pressed)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{patient}")
+        assert await office.calendar.count("appointments where patient_id = $1", patient) == 1
+        shown = await page(browser, f"/patients/{patient}/book?mode=video&provider=osei")
+        assert times[0] not in TIME.findall(shown)
+        assert "Consultation, Video" in shown
+
+
+async def test_a_time_that_was_taken_meanwhile_brings_the_others(office: Office) -> None:
+    first, second = await office.patient(), await office.patient()
+    async with await office.desk.as_staff("osei") as browser:
+        times = TIME.findall(await page(browser, f"/patients/{first}/book?mode=video&provider=osei"))
+        pressed = {"mode": "video", "provider": "osei", "starts_at": times[1]}
+        assert (await browser.post(f"/patients/{first}/book", data={**pressed, "key": "first-page"})).status_code == 303
+        refused = await browser.post(f"/patients/{second}/book", data={**pressed, "key": "other-page"})
+        assert refused.status_code == 409
+        assert "This time is taken." in refused.text
+        assert "Dr Amara Osei" in refused.text
+        assert times[1] not in TIME.findall(refused.text)
+        spanish = await browser.post(
+            f"/patients/{second}/book", data={**pressed, "key": "third-page"}, headers={"accept-language": "es"}
+        )
+        assert "Esta hora ya está ocupada." in spanish.text
+
+
+async def test_a_session_is_moved_and_cancelled_with_its_consequence_named(office: Office) -> None:
+    patient = await office.patient()
+    second = (await office.calendar.course(patient))[1]
+    path = f"/patients/{patient}/appointments/{second['id']}"
+    async with await office.desk.as_staff("dana") as browser:
+        shown = await page(browser, f"{path}/reschedule")
+        assert "Session 2 of 6" in shown
+        assert "The other sessions stay where they are." in shown
+        (other, *_) = [time for time in TIME.findall(shown) if time != second["starts_at"]]
+        answer = await browser.post(f"{path}/reschedule", data={"starts_at": other, "reason": "patient"})
+        assert answer.status_code == 303, answer.text
+        found = await office.calendar.get(f"/api/v1/appointments/{second['id']}")
+        assert (found["starts_at"], found["revision"]) == (other, 1)
+        asked = await page(browser, f"{path}/cancel")
+        assert "The course of 6 sessions will lack this one." in asked
+        answer = await browser.post(f"{path}/cancel", data={"reason": "illness", "note": "Flu"})
+        assert answer.status_code == 303, answer.text
+        assert await office.calendar.state(second["id"]) == "cancelled"
+        again = await browser.post(f"{path}/cancel", data={"reason": "illness"})
+        assert again.status_code == 409
+        assert "can&#39;t be changed any more" in again.text
+
+
+async def test_a_course_without_times_is_told_and_looked_for_again(office: Office) -> None:
+    patient = await office.patient()
+    approval = await office.calendar.approve(patient, days=6)
+    infeasible = "courses where approval_id = $1 and state = 'infeasible'"
+    await eventually(lambda: office.calendar.count(infeasible, approval), equals=1)
+    async with await office.desk.as_staff("dana") as browser:
+        shown = await page(browser, f"/patients/{patient}/book")
+        assert "The approval runs out too soon." in shown
+        answer = await browser.post(f"/patients/{patient}/book/plan/{approval}")
+        assert answer.status_code == 303, answer.text
+
+
+async def test_a_day_shows_who_comes_and_where(office: Office) -> None:
+    patient = await office.patient()
+    first = (await office.calendar.course(patient))[0]
+    async with await office.desk.as_staff("tran") as browser:
+        shown = await page(browser, f"/today?day={first['starts_at'][:10]}")
+        assert "Jo Doe" in shown
+        assert "Session 1 of 6" in shown
+        assert "Dr Amara Osei" in shown
+        assert (await browser.get("/today")).status_code == 200
+
+
+async def test_who_may_not_book_gets_no_page_of_it(office: Office) -> None:
+    patient = await office.patient()
+    async with await office.desk.as_staff("tran") as browser:
+        assert await _status(browser, f"/patients/{patient}/book") == 403
+    async with await office.desk.as_staff("audit") as browser:
+        assert await _status(browser, "/today") == 403
+
+
+async def test_an_appointment_is_not_shown_under_somebody_else(office: Office) -> None:
+    patient, other = await office.patient(), await office.patient()
+    first = (await office.calendar.course(patient))[0]
+    async with await office.desk.as_staff("dana") as browser:
+        assert await _status(browser, f"/patients/{other}/appointments/{first['id']}/cancel") == 404
