@@ -85,10 +85,10 @@ _FORBIDDEN = {
         "trastorno diagnosis diagnostico mental"
     ),
     "a dose": "mg mcg milligram milligrams miligramo miligramos dose doses dosis",
-    "a score": "score scores puntuacion puntaje phq phq9 gad gad7 pcl pcl5 cssrs audit-c dast",
+    "a score": "score scores puntuacion puntaje phq gad pcl cssrs dast",
 }
 _WORDS = {word: what for what, words in _FORBIDDEN.items() for word in words.split()}
-_TOKEN = re.compile(r"[a-z]+(?:[-]?[a-z0-9]+)*")
+_TOKEN = re.compile(r"[a-z]+")
 _NEVER_ASKED = re.compile(r"(reply|text|answer|responda|conteste|envie|escriba)\W+(cancel|cancelar)\b")
 
 
