@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from passage.context import OWNER_URL, NotConfigured, load_stack, setting, settings_of
 from passage.groups import GROUPS
@@ -172,11 +173,11 @@ def policy_check(file: Annotated[Path, typer.Argument(help="Such as deploy/clini
 
     report = check(file, date.today())  # noqa: DTZ011  the reader's day
     for problem in report.problems:
-        console.print(f"[bold red]error[/]  {problem}", highlight=False)
+        console.print(f"[bold red]error[/]  {escape(str(problem))}", highlight=False, soft_wrap=True)
     for warning in report.warnings:
-        console.print(f"[yellow]warning[/]  {warning}", highlight=False)
+        console.print(f"[yellow]warning[/]  {escape(str(warning))}", highlight=False, soft_wrap=True)
     for entry in report.needs_sign_off:
-        console.print(f"[cyan]to sign[/]  {entry}", highlight=False)
+        console.print(f"[cyan]to sign[/]  {escape(str(entry))}", highlight=False, soft_wrap=True)
     if report.clinic is not None:
         console.print(f"{report.clinic.name}: usable, {len(report.needs_sign_off)} to sign. {report.clinic.hash[:12]}")
     raise typer.Exit(0 if report.usable else 1)
