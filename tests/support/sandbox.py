@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.message import EmailMessage
 from typing import Any
 
+import aiosmtplib
 import httpx
 
 from deploy.sandbox.app import create
@@ -32,6 +34,25 @@ class Sandbox:
     async def say(self, sender: str, body: str) -> dict[str, Any]:
         """The patient texts the clinic."""
         return await self._post("/api/texts", {"from": sender, "body": body})
+
+    async def text_patient(self, to: str, body: str) -> dict[str, Any]:
+        """The clinic texts a patient, over Twilio's API."""
+        account = self.settings.account_sid
+        answer = await self.http.post(
+            f"/twilio/2010-04-01/Accounts/{account}/Messages.json",
+            data={"To": to, "From": self.settings.clinic_number, "Body": body},
+            auth=(account, self.settings.auth_token.get_secret_value()),
+        )
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def mail_patient(self, to: str, subject: str, body: str) -> None:
+        """The clinic writes a mail, over SMTP."""
+        mail = EmailMessage()
+        mail["From"], mail["To"], mail["Subject"] = "Harbor Clinic <hello@harbor.example>", to, subject
+        mail.set_content(body)
+        await aiosmtplib.send(mail, hostname="127.0.0.1", port=self.settings.smtp_port, start_tls=False)
 
     async def forward(self, **move: Any) -> dict[str, Any]:
         """`seconds=3600`, `to="2026-12-01T09:00:00Z"` or `next=True`."""
