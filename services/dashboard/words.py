@@ -29,9 +29,12 @@ class Words:
             return policy
         if not self.texts.has(self.language, said.key):
             return said.key.rpartition(".")[2].replace("_", " ").replace("-", " ")
-        values = {}
+        values: dict[str, object] = {}
         for name, value in said.values.items():
-            values[name.removesuffix("_id")] = self.who(str(value)) if name.endswith("_id") else self._value(value)
+            if name.endswith("_id"):
+                values[name.removesuffix("_id")] = self.who(str(value))
+            else:
+                values[name] = self._moment(name, value) if isinstance(value, datetime) else self._value(value)
         return self.texts.get(self.language, said.key, **values)
 
     def code(self, group: str, code: str) -> str:
@@ -57,12 +60,16 @@ class Words:
         return named.get(code, code)
 
     def actor(self, actor: str) -> str:
-        """Who did something: `staff:osei` by name, others by what they are; empty for the program itself."""
+        """Which member of staff did something; empty for others, whom the sentence itself names."""
         kind, _, code = actor.partition(":")
-        if kind == "staff":
-            return self.who(code)
-        key = f"actor.{kind}"
-        return self.texts.get(self.language, key, code=code) if self.texts.has(self.language, key) else ""
+        return self.who(code) if kind == "staff" else ""
+
+    def _moment(self, name: str, moment: datetime) -> str:
+        """`by`: a deadline, the clock alone when it is today's; `day`: the day alone; else both."""
+        if name == "day":
+            return self.dates.day(moment)
+        today = moment.astimezone(self.dates.tz).date() == self.dates.today
+        return self.dates.time(moment) if name == "by" and today else self.dates.when(moment)
 
     def _value(self, value: Any) -> object:
         match value:

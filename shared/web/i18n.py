@@ -29,7 +29,7 @@ class Texts:
                 texts = _flat(tomllib.loads(path.read_text(encoding="utf-8")))
                 self.by_language.setdefault(path.stem.split(".")[0], {}).update(texts)
 
-    def get(self, language: str, key: str, **values: object) -> str:
+    def get(self, language: str, key: str, /, **values: object) -> str:
         """The text of a key; English stands in for a gap.
 
         Raises:

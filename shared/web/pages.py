@@ -40,7 +40,7 @@ class Pages:
         )
         self.env.globals["asset"] = lambda name: assets().url(name)
 
-    def render(self, request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
+    def render(self, request: Request, name: str, /, status: int = 200, **context: Any) -> HTMLResponse:
         """A page in the reader's language; `?lang=` chooses it and is remembered in a cookie."""
         clinic = request.app.state.service.clinic
         language = self.language(request)
@@ -75,7 +75,7 @@ class Pages:
         service = request.app.state.service
         return Dates(self.language(request), service.clinic.tz, service.clock.now(), self.texts)
 
-    def t(self, request: Request, key: str, **values: object) -> str:
+    def t(self, request: Request, key: str, /, **values: object) -> str:
         """A text for code outside templates."""
         return self.texts.get(self.language(request), key, **values)
 

@@ -94,7 +94,7 @@ def _new(patient: Patient, now: datetime) -> Card:
     chips = []
     if intake.answer_due is not None:
         kind = "now" if intake.answer_due < now else "due"
-        chips.append(Chip(phrase("chip.answer_by", at=intake.answer_due), kind))
+        chips.append(Chip(phrase("chip.answer_by", by=intake.answer_due), kind))
     if not intake.has_phone and not intake.has_email:
         chips.append(Chip(phrase("chip.no_contact"), "now"))
     if intake.external_at is not None:

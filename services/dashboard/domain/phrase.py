@@ -9,7 +9,8 @@ class Phrase:
     """Said by `services.dashboard.words`.
 
     Values may be moments (said as a day and time), dates (as a day), other phrases, numbers or words. A name that ends
-    in `_id` holds a person's or room's id, its text names it without the ending: `provider_id` → `{provider}`.
+    in `_id` holds a person's or room's id, its text names it without the ending: `provider_id` → `{provider}`. A moment
+    named `by` is a deadline, one named `day` is said as a day.
     """
 
     key: str

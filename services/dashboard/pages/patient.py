@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 
+import phonenumbers
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +31,7 @@ from shared.service import Service
 
 router = APIRouter(prefix="/patients")
 Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor", "auditor"))]
+INTERNATIONAL = phonenumbers.PhoneNumberFormat.INTERNATIONAL
 STORY_LIMIT = 300
 CLIP = 600
 
@@ -72,21 +74,15 @@ async def planned(patient_id: UUID, request: Request, who: Clinical) -> Response
         plan = await call(request, who, "notifications", "GET", f"/api/v1/patients/{patient_id}/messages")
     except Problem:
         return await show(request, who, "_planned.html", planned=None)
-    ahead = [_planned(message) for message in _messages(plan) if message.get("state") in {"planned", "waiting", "held"}]
+    ahead = [_planned(message) for message in plan["messages"] if message["state"] in {"planned", "ready"}]
     return await show(request, who, "_planned.html", planned=sorted(ahead, key=lambda it: it["at"]))
 
 
-def _messages(plan: Any) -> list[dict[str, Any]]:
-    found = plan.get("messages", []) if isinstance(plan, dict) else plan
-    return [message for message in found if isinstance(message, dict)]
-
-
 def _planned(message: dict[str, Any]) -> dict[str, Any]:
-    at = message.get("due_at") or message.get("planned_for") or message.get("at")
     return {
-        "at": datetime.fromisoformat(str(at)),
-        "kind": phrase(f"message.{message.get('kind', 'other')}"),
-        "channel": phrase(f"by.{message.get('channel') or 'any'}"),
+        "at": datetime.fromisoformat(str(message["due_at"])),
+        "kind": phrase(f"message.{message['kind']}"),
+        "channel": phrase(f"by.{message['channel']}"),
     }
 
 
@@ -111,12 +107,11 @@ async def _context(
             facts = facts.joined(known[absorbed])
     now = service.clock.now()
     box = boxes.get(patient_id)
-    contact = box.open_json(facts.intake.contact) if box and facts.intake.contact else {}
     return {
         "patient_id": patient_id,
         "facts": facts,
         "name": opened(box, facts.intake.name),
-        "contact": contact,
+        "contact": _contact(facts, box),
         "card": place(replace(person, patient=facts), now).card if person else None,
         "days": _days(request, told, boxes),
         "full": len(told) == STORY_LIMIT,
@@ -130,6 +125,13 @@ async def _context(
 
 def _signable(approval: Approval | None) -> Approval | None:
     return approval if approval and approval.ended is None else None
+
+
+def _contact(facts: Patient, box: Box | None) -> dict[str, str]:
+    found = box.open_json(facts.intake.contact) if box and facts.intake.contact else {}
+    phone, email = str(found.get("phone") or ""), str(found.get("email") or "")
+    shown = phonenumbers.format_number(phonenumbers.parse(phone), INTERNATIONAL) if phone else ""
+    return {"phone": phone, "phone_shown": shown, "email": email}
 
 
 def _escort(facts: Patient, box: Box | None) -> str:

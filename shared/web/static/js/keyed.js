@@ -20,8 +20,8 @@
   const update = (old, fresh) => {
     old.classList.remove("arrived");
     if (!old.className) old.removeAttribute("class");
-    // It waits for an undo, or a person is typing in it: leave it alone, it is renewed with the next change.
-    if (same(old, fresh) || old.dataset.waiting !== undefined) return old;
+    // It loads by itself (`data-keep`), waits for an undo, or a person is typing in it: leave it alone, it is renewed with the next change.
+    if (same(old, fresh) || old.dataset.waiting !== undefined || old.dataset.keep !== undefined) return old;
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
     if (focus && old.dataset.list === undefined && focus.matches("input, textarea, select")) return old;
     attributes(old, fresh);

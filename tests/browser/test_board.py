@@ -1,0 +1,39 @@
+"""The board and the patient page in a real browser, at a desk and on a phone."""
+
+import time
+
+import pytest
+
+from tests.support.browser import picture, violations
+from tests.support.patients import Cast
+
+
+@pytest.fixture(scope="module")
+async def people(desk, producers):
+    """Everybody is on the board."""
+    found = await Cast(producers).everybody()
+    live = desk.running.service.state.live
+    from tests.support.waiting import eventually
+
+    await eventually(lambda: len(live.people), equals=9, timeout=20)
+    await eventually(lambda: len(live.work), equals=4, timeout=20)
+    return found
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+@pytest.mark.parametrize("place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride"])
+async def test_pages_are_sound(window, people, place, phone):
+    theo = people["theo"]
+    live = window.desk.running.service.state.live
+    ride = live.people[theo].patient.next_session()[0]
+    path = {
+        "board": "/", "patient": f"/patients/{theo}", "new": f"/patients/{people['jonah']}",
+        "decision": f"/patients/{people['ivy']}", "tasks": "/tasks", "search": "/patients?q=lind", "call": "/call",
+        "ride": f"/patients/{theo}/ride/{ride}",
+    }[place]  # fmt: skip
+    page = await window.open(path, phone=phone)
+    await page.wait_for_load_state("load")
+    await picture(page, f"{place}-{'phone' if phone else 'desk'}")
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert window.complaints == []

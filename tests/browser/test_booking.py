@@ -1,0 +1,53 @@
+"""The booking pages in a real browser: sound at a desk and on a phone, and booked with the keyboard alone."""
+
+import pytest
+
+from tests.support.browser import picture, violations
+from tests.support.scheduling import calendar_of
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+async def calendar(world, desk):
+    async with calendar_of(world) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def patient(calendar, desk):
+    """With a course ahead, and on the board."""
+    made = await calendar.patient()
+    await calendar.course(made)
+    await eventually(lambda: made in desk.running.service.state.live.people)
+    return made
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+@pytest.mark.parametrize("place", ["book", "move", "cancel", "day"])
+async def test_pages_are_sound(window, calendar, patient, place, phone):
+    second = (await calendar.sessions(patient))[1]
+    path = {
+        "book": f"/patients/{patient}/book",
+        "move": f"/patients/{patient}/appointments/{second['id']}/reschedule",
+        "cancel": f"/patients/{patient}/appointments/{second['id']}/cancel",
+        "day": f"/today?day={second['starts_at'][:10]}",
+    }[place]
+    page = await window.open(path, phone=phone)
+    await page.wait_for_load_state("load")
+    await picture(page, f"booking-{place}-{'phone' if phone else 'desk'}")
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert window.complaints == []
+
+
+async def test_a_consultation_is_booked_with_the_keyboard_alone(window, calendar, desk):
+    patient = await calendar.patient()
+    await eventually(lambda: patient in desk.running.service.state.live.people)
+    page = await window.open(f"/patients/{patient}")
+    await page.wait_for_load_state("load")
+    await page.keyboard.press("b")
+    await page.wait_for_url("**/book")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/patients/{patient}")
+    assert await calendar.count("appointments where patient_id = $1", patient) == 1
