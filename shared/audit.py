@@ -12,10 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from shared.security.keyring import Keyring
 from shared.telemetry.trace import current_traceparent
 from shared.uow import UnitOfWork
+
+log = structlog.get_logger()
 
 RECORD = "insert into audit (actor, action, what, subject, detail, trace) values ($1, $2, $3, $4, $5::jsonb, $6)"
 # Only one process seals at a time; the others find the lock taken and have nothing to do.
@@ -58,9 +61,12 @@ async def seal(conn: asyncpg.Connection, keyring: Keyring) -> int:
             return 0
         last = await conn.fetchrow(LAST)
         number, before = (last["id"] + 1, last["digest"]) if last else (1, b"")
-        await conn.execute(SEAL, number, len(rows), _digest(keyring, number, before, rows))
+        digest = _digest(keyring, number, before, rows)
+        await conn.execute(SEAL, number, len(rows), digest)
         await conn.execute(MARK, [row["id"] for row in rows], number)
-        return len(rows)
+    # The log is kept elsewhere: it remembers seals that somebody might cut off the end of the table.
+    log.info("audit.sealed", seal=number, entries=len(rows), digest=digest.hex())
+    return len(rows)
 
 
 async def broken_seal(conn: asyncpg.Connection, keyring: Keyring) -> int | None:

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from shared import timers as timer_rows
+from shared.audit import seal_forever
 from shared.clinic import load
 from shared.clock import CHANNEL, Clock, MovableClock, clock_for
 from shared.consuming import Consumes
@@ -105,6 +106,7 @@ class Service:
             self._running.append(asyncio.create_task(self.relay.run(), name="relay"))
         if self._timers is not None and self._timers.handlers:
             self._run("timers", _timer_loop)
+        self._run("audit", _seal_audit)
         for job in self._jobs:
             self._run(getattr(job, "__name__", "job"), job)
         log.info("service_started", service=self.name)
@@ -233,6 +235,10 @@ class Service:
             async with asyncio.timeout(TIMER_POLL_SECONDS):
                 await self._timers_woken.wait()
         self._timers_woken.clear()
+
+
+async def _seal_audit(service: Service) -> None:
+    await seal_forever(service.pool, service.keyring)
 
 
 async def _timer_loop(service: Service) -> None:

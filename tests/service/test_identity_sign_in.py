@@ -45,6 +45,7 @@ async def test_a_person_signs_in_with_password_and_code_and_every_service_believ
     identity, client, browser, osei
 ):
     tokens = await tokens_for(client, identity, browser, osei)
+    claims = {}
     for name in ("intake", "assessment", "scheduling", "notifications", "dashboard"):
         async with Verifier(identity.url, f"passage:{name}") as verifier:
             claims = await verifier.verify(tokens["access_token"])
