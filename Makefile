@@ -29,4 +29,4 @@ test: ready  ## everything: style, types, walls, unit to browser
 lint: ready  ## style, types, walls
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
-	@.venv/bin/lint-imports --no-logo --quiet
+	@.venv/bin/lint-imports --no-logo
