@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from deploy.embedded.processes import any_free_port
+from deploy.embedded.stack import Stack
 from tests.support import kafka, postgres
 from tests.support.headline import headline
 from tests.support.issuer import Issuer
 from tests.support.serving import serving
+from tests.support.stack import started
 from tests.support.waiting import eventually as wait
 from tests.support.world import Infrastructure, Running, World, make_world
 
@@ -118,6 +120,17 @@ async def start(world: World) -> AsyncIterator[Start]:
             return await stack.enter_async_context(world.start(name, **changes))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Everything that `make up` starts, as processes of their own, once per worker: `stack.url(name)`, `stack.facts`.
+
+    Whoever kills things or moves its clock takes a stack of their own: `tests.support.stack.started`.
+    """
+    made, _ = await started(tmp_path_factory.mktemp("stack") / "state")
+    yield made
+    await made.stop()
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
 import httpx
 
@@ -23,46 +23,15 @@ from deploy.embedded.broker import EmbeddedBroker
 from deploy.embedded.plan import Plan
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import Program, StartFailed, last_lines
+from deploy.embedded.supervisor import Member, Silent, Supervisor, Teller
 from deploy.embedded.wiring import PROCESSES, Value, write_private
 from shared.db.migrate import SERVICES
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "deploy" / "clinics" / "harbor.toml"
 READY_SECONDS = 180.0
-LOOK_EVERY_SECONDS = 0.2
-CALM_SECONDS = 30.0
-"""A process that ran this long starts with a clean record."""
-
-BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 TRIES_BEFORE_READY = 3
 LOG_LIMIT = 5_000_000
-
-
-class Teller(Protocol):
-    """Where progress and trouble are told."""
-
-    def step(self, text: str) -> None: ...
-    def trouble(self, text: str) -> None: ...
-
-
-class Silent:
-    """Tells nobody."""
-
-    def step(self, text: str) -> None: ...
-    def trouble(self, text: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Member:
-    """One supervised process and its record."""
-
-    name: str
-    launch: Callable[[], Program]
-    program: Program
-    started: float = field(default_factory=time.monotonic)
-    failures: int = 0
-    again_at: float | None = None
-    recover: Callable[[], Awaitable[None]] | None = None
 
 
 class Stack:
@@ -83,12 +52,11 @@ class Stack:
         self.clinic = clinic.absolute()
         self.changes = settings or {}
         self.teller = teller or Silent()
-        self.members: dict[str, Member] = {}
         self.plan: Plan | None = None
         self.postgres: Postgres | None = None
         self.broker: EmbeddedBroker | None = None
         self._lock: IO[str] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._supervisor = Supervisor(lambda: self.teller, self._write_facts_again)
 
     async def start(self) -> None:
         """Bring everything up.
@@ -105,10 +73,7 @@ class Stack:
 
     async def stop(self) -> None:
         """End everything: services first, each with time to finish, then broker and database."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-            self._watching = None
+        await self._supervisor.end()
         services = [member for name, member in self.members.items() if name in PROCESSES]
         await asyncio.gather(*(asyncio.to_thread(member.program.stop) for member in services))
         for part in (self.broker, self.postgres):
@@ -124,6 +89,11 @@ class Stack:
     async def run(self, until: asyncio.Event) -> None:
         """Supervise until the event is set."""
         await until.wait()
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """The running processes by name: the services, "sandbox", "postgres", "broker"."""
+        return self._supervisor.members
 
     def kill(self, name: str) -> None:
         """Kill -9 one process; the supervisor starts it again."""
@@ -185,19 +155,22 @@ class Stack:
         preparing = self._prepare("prepare")
         for name, part in (("broker", self.broker), ("postgres", self.postgres)):
             await asyncio.to_thread(part.wait)
-            self.members[name] = Member(name, _launcher(part), part.program)
-        self.members["broker"].recover = self._refill_broker
+            self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if name == "broker" else None)
         self.teller.step("Preparing database, topics and staff accounts")
         await self._finish(preparing)
         self.teller.step("Starting the services")
         for name in PROCESSES:
-            self.members[name] = Member(name, lambda name=name: self._launch(name), self._launch(name))  # type: ignore[misc]
-        self._watching = asyncio.create_task(self._watch(), name="supervisor")
+            self._supervisor.add(name, partial(self._launch, name), self._launch(name))
+        self._supervisor.begin()
         await self._until_ready()
         self._write_facts()
 
     def _write_facts(self) -> None:
         write_private(self.state / "stack.json", self.facts)
+
+    def _write_facts_again(self) -> None:
+        if (self.state / "stack.json").exists():
+            self._write_facts()
 
     def _log(self, name: str) -> Path:
         log = self.state / "logs" / f"{name}.log"
@@ -259,39 +232,6 @@ class Stack:
         except httpx.HTTPError as error:
             return type(error).__name__
         return "" if answer.status_code == httpx.codes.OK else answer.text[:300]
-
-    async def _watch(self) -> None:
-        while True:
-            for member in list(self.members.values()):
-                if member.again_at is not None:
-                    if time.monotonic() >= member.again_at:
-                        await self._again(member)
-                elif not member.program.running:
-                    self._note_crash(member)
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-    def _note_crash(self, member: Member) -> None:
-        if time.monotonic() - member.started > CALM_SECONDS:
-            member.failures = 0
-        pause = BACK_OFF_SECONDS[min(member.failures, len(BACK_OFF_SECONDS) - 1)]
-        member.failures += 1
-        member.again_at = time.monotonic() + pause
-        self.teller.trouble(
-            f"{member.name} ended with {member.program.process.returncode}; it starts again in {pause:g} s. "
-            f"The end of its log:\n{member.program.last_lines()}"
-        )
-
-    async def _again(self, member: Member) -> None:
-        member.again_at = None
-        member.started = time.monotonic()
-        try:
-            member.program = member.launch()
-            if member.recover is not None:
-                await member.recover()
-        except (OSError, StartFailed) as error:
-            self.teller.trouble(f"{member.name} could not be started again: {error}")
-        if self.plan is not None and (self.state / "stack.json").exists():
-            self._write_facts()
 
 
 def _launcher(part: Postgres | EmbeddedBroker) -> Callable[[], Program]:

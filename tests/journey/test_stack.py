@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -14,11 +15,12 @@ from deploy.embedded.plan import Plan
 from deploy.embedded.processes import StartFailed
 from deploy.embedded.stack import DEMO, Stack
 from deploy.embedded.wiring import PROCESSES
+from passage.recover import READERS
 from shared.db.migrate import SERVICES
+from shared.inbox.positions import NUMBER
 from tests.support.stack import Terminal, alive, processes_mentioning, started
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
-LEAD = {"name": "Ada Park", "phone": "(801) 555-0188", "message": "May I come in?", "consent": "yes"}
 ROLES = {"front_desk", "provider", "monitor", "operations", "auditor"}
 
 
@@ -78,6 +80,66 @@ async def test_database_and_broker_come_back_and_everything_is_ready_again(runni
     await eventually(lambda: running.members[part].program.pid != before, timeout=30)
     for name in SERVICES:
         await eventually(lambda name=name: ready(running, name), timeout=60, tolerate=(httpx.HTTPError,))
+
+
+async def send_lead(running, phone):
+    headers = {"x-api-key": running.facts["producer_key"], "idempotency-key": uuid4().hex}
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(
+            f"{running.url('intake')}/api/v1/leads", json={"name": "Ada Park", "phone": phone}, headers=headers
+        )
+    assert answer.status_code == 201, answer.text
+    return UUID(answer.json()["patient_id"])
+
+
+async def behind(running, patient):
+    """Who has not applied everything that intake said of the patient."""
+    connection = await asyncpg.connect(running.facts["database_url"])
+    try:
+        return [
+            reader
+            for reader in READERS["intake"]
+            if await connection.fetchval(
+                f"select coalesce((select sequence from {reader}.inbox where (source, subject) = ($1, $2)), 0)"
+                f" < (select sequence from intake.streams where subject = $2)",
+                NUMBER["intake"],
+                patient,
+            )
+        ]
+    finally:
+        await connection.close()
+
+
+async def test_what_the_broker_forgot_is_published_again_for_whoever_still_needs_it(running, eventually):
+    dashboard = running.members["dashboard"].program
+    dashboard.send(signal.SIGSTOP)
+    patient = await send_lead(running, "(801) 555-0171")
+    await eventually(lambda: behind(running, patient), equals=["dashboard"])
+    before = running.members["broker"].program.pid
+    running.kill("broker")
+    await eventually(lambda: running.members["broker"].program.pid != before, timeout=30)
+    dashboard.send(signal.SIGCONT)
+    await eventually(lambda: behind(running, patient), equals=[], timeout=90)
+
+
+async def test_a_second_start_finds_yesterdays_patients_and_what_nobody_had_read_yet(tmp_path, eventually):
+    first, _ = await started(tmp_path)
+    read = await send_lead(first, "(801) 555-0172")
+    await eventually(lambda: behind(first, read), equals=[])
+    first.members["dashboard"].program.send(signal.SIGSTOP)
+    unread = await send_lead(first, "(801) 555-0173")
+    await eventually(lambda: behind(first, unread), equals=["dashboard"])
+    ports, logins = first.facts["urls"], first.facts["logins"]
+    first.kill("dashboard")
+    await first.stop()
+
+    second, _ = await started(tmp_path)
+    try:
+        assert (second.facts["urls"], second.facts["logins"]) == (ports, logins)
+        await eventually(lambda: behind(second, unread), equals=[], timeout=30)
+        assert await behind(second, read) == []
+    finally:
+        await second.stop()
 
 
 async def test_a_killed_supervisor_leaves_no_process(tmp_path, eventually):
