@@ -67,6 +67,7 @@ class PatientKeys:
     def __init__(self, conn: asyncpg.Connection, keyring: Keyring) -> None:
         self._conn = conn
         self._keyring = keyring
+        self._made: dict[UUID, Box] = {}
 
     async def create(self, subject: UUID) -> WrappedKey:
         """A fresh key for a new patient, or the one they already have.
@@ -74,9 +75,13 @@ class PatientKeys:
         Raises:
             KeyErased: the patient was erased.
         """
-        fresh = self._keyring.wrap(subject, os.urandom(KEY))
-        row = await self._conn.fetchrow(CREATE, subject, fresh.kid, fresh.wrapped)
-        return fresh if row is not None else await self.find(subject)
+        key = os.urandom(KEY)
+        fresh = self._keyring.wrap(subject, key)
+        if await self._conn.fetchrow(CREATE, subject, fresh.kid, fresh.wrapped) is None:
+            return await self.find(subject)
+        # Until this transaction commits nobody else can see the row, so nobody else can destroy it.
+        self._made[subject] = Box(subject, key)
+        return fresh
 
     async def adopt(self, subject: UUID, key: WrappedKey) -> None:
         """Keep a key that another service made. A patient who was erased stays erased; the first key stays.
@@ -106,6 +111,8 @@ class PatientKeys:
         Raises:
             KeyMissing, KeyErased
         """
+        if subject in self._made:
+            return self._made[subject]
         return Box(subject, self._keyring.unwrap(subject, await self.find(subject)))
 
     async def boxes(self, subjects: Collection[UUID]) -> dict[UUID, Box]:
@@ -122,6 +129,7 @@ class PatientKeys:
         """Delete the key and remember that it must not come back."""
         await self._conn.execute(BURY, subject)
         await self._conn.execute(DELETE, subject)
+        self._made.pop(subject, None)
         self._keyring.forget(subject)
 
     def _box(self, row: asyncpg.Record) -> Box:

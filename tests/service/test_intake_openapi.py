@@ -7,6 +7,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from schemathesis.core.result import Ok
 
 from tests.support.intake import Intake
 
@@ -44,7 +45,7 @@ def cases_of(operation, mode):
 async def test_no_request_of_any_shape_makes_an_error_of_ours(intake):
     schema = schemathesis.openapi.from_dict((await intake.http.get("/openapi.json")).json())
     headers = {"X-API-Key": intake.key, **intake.running.as_staff("dana")}
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) > 10
     for operation in operations:
         for case in (case for mode in MODES for case in cases_of(operation, mode)):

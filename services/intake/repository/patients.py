@@ -65,15 +65,20 @@ update event_log set body = (body::jsonb || '{"key": null}'::jsonb)::json
 """
 
 CONSENTS = "select kind from consents where patient_id = $1 and given"
-SET_CONSENT = """
+REVOKE_CONSENT = """
+insert into consents (patient_id, kind, given, channel, changed_at) values ($1, $2, false, $3, $4)
+on conflict (patient_id, kind) do update set given = false, text_hash = null, text_version = null, language = null,
+    channel = excluded.channel, changed_at = excluded.changed_at
+"""
+GIVE_CONSENT = """
+with kept as (
+    insert into consent_texts (hash, kind, version, language, words) values ($3, $2, $4, $5, $8) on conflict do nothing
+)
 insert into consents (patient_id, kind, given, text_hash, text_version, language, channel, changed_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
-on conflict (patient_id, kind) do update set given = excluded.given, text_hash = excluded.text_hash,
+values ($1, $2, true, $3, $4, $5, $6, $7)
+on conflict (patient_id, kind) do update set given = true, text_hash = excluded.text_hash,
     text_version = excluded.text_version, language = excluded.language, channel = excluded.channel,
     changed_at = excluded.changed_at
-"""
-KEEP_TEXT = """
-insert into consent_texts (hash, kind, version, language, words) values ($1, $2, $3, $4, $5) on conflict do nothing
 """
 OPT_OUT = """
 insert into opt_outs (phone_hash, opted_out_at) values ($1, $2)
@@ -242,9 +247,8 @@ async def set_consent(
     conn: asyncpg.Connection, patient_id: UUID, text: ConsentText, channel: Channel, now: datetime
 ) -> None:
     """The patient agreed to this text; the text itself is kept with it."""
-    await conn.execute(KEEP_TEXT, text.hash, text.kind, text.version, text.language, text.words)
     await conn.execute(
-        SET_CONSENT, patient_id, text.kind, True, text.hash, text.version, text.language, channel, now
+        GIVE_CONSENT, patient_id, text.kind, text.hash, text.version, text.language, channel, now, text.words
     )  # fmt: skip
 
 
@@ -252,7 +256,7 @@ async def revoke_consent(
     conn: asyncpg.Connection, patient_id: UUID, kind: ConsentKind, channel: Channel, now: datetime
 ) -> None:
     """The patient took a consent back."""
-    await conn.execute(SET_CONSENT, patient_id, kind, False, None, None, None, channel, now)
+    await conn.execute(REVOKE_CONSENT, patient_id, kind, channel, now)
 
 
 async def opt_out(conn: asyncpg.Connection, phone: bytes, now: datetime) -> None:
