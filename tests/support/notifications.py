@@ -1,6 +1,7 @@
 """Notifications for its own tests: the real service on a real database with a clock that stands still, its delivery
 loop turned by hand, and the sandbox as the world outside."""
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +13,18 @@ from services.notifications.consumers import consumes
 from services.notifications.jobs import Senders, deliver_due, senders, timers
 from services.notifications.settings import Settings
 from shared.clock import FixedClock
+from shared.contracts.assessment import Route
 from shared.contracts.base import Event
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import Channel, ConsentKind, LeadCreated, MessageReceived
 from shared.contracts.registry import EVENTS
-from shared.contracts.scheduling import SessionScheduled
+from shared.contracts.scheduling import (
+    AppointmentCancelled,
+    AppointmentKind,
+    AppointmentRescheduled,
+    ConsultationScheduled,
+    SessionScheduled,
+)
 from shared.db.pool import open_pool
 from shared.ids import new_id
 from shared.service import Service
@@ -26,8 +34,13 @@ from tests.support.sandbox import Sandbox, sandbox
 from tests.support.world import World
 
 HASH = "0123456789abcdef"
-NOON = datetime(2026, 11, 30, 19, 0, tzinfo=UTC)
-"""A Monday noon in Denver."""
+NOON = datetime(2025, 12, 1, 19, 0, tzinfo=UTC)
+"""A Monday noon in Denver, in the past: the sandbox keeps real time, and nothing is older there than its first try."""
+NUMBERS = itertools.count(1000)
+"""Tests share a database: nobody shares a phone by accident."""
+
+
+Booked = SessionScheduled | ConsultationScheduled
 
 
 @dataclass
@@ -38,16 +51,15 @@ class Desk:
     clock: FixedClock
     ways: Senders
     outside: Sandbox
-    phones: int = 100
     sequences: dict[UUID, int] = field(default_factory=dict)
 
     async def lead(self, **fields: Any) -> UUID:
         """A new patient; `phone` and `email` are theirs, both unless told."""
         patient = new_id()
-        self.phones += 1
+        number = next(NUMBERS)
         contact = {
-            "phone": fields.pop("phone", f"+1801555{self.phones:04}"),
-            "email": fields.pop("email", f"p{self.phones}@patients.example"),
+            "phone": fields.pop("phone", f"+1385555{number}"),
+            "email": fields.pop("email", f"p{number}@patients.example"),
         }
         async with self.service.transaction(actor="test") as uow:
             key = await uow.keys.create(patient)
@@ -100,13 +112,35 @@ class Desk:
             booked.append(
                 SessionScheduled(
                     patient_id=patient, appointment_id=new_id(), course_id=course, approval_id=approval, number=number,
-                    of=sessions, route="im", starts_at=at, dose_at=at + timedelta(minutes=30),
+                    of=sessions, route=Route.IM, starts_at=at, dose_at=at + timedelta(minutes=30),
                     ends_at=at + timedelta(minutes=165), room_until=at + timedelta(minutes=180), zone="America/Denver",
                     room_id="room-1", monitor_id="tran", prescriber_id="osei", policy_hash=HASH,
                 )
             )  # fmt: skip
         await self.hear(*booked)
         return booked
+
+    async def move(self, booked: Booked, to: datetime, revision: int = 1) -> None:
+        """Scheduling moves a visit."""
+        session = isinstance(booked, SessionScheduled)
+        await self.hear(
+            AppointmentRescheduled(
+                patient_id=booked.patient_id, appointment_id=booked.appointment_id, kind=_kind(booked),
+                revision=revision, was_at=booked.starts_at, starts_at=to,
+                dose_at=to + timedelta(minutes=30) if session else None,
+                ends_at=to + (booked.ends_at - booked.starts_at), zone="America/Denver", reason="patient-asked",
+            )
+        )  # fmt: skip
+
+    async def cancel(self, *booked: Booked, starts_at: datetime | None = None) -> None:
+        """Scheduling cancels visits."""
+        for one in booked:
+            await self.hear(
+                AppointmentCancelled(
+                    patient_id=one.patient_id, appointment_id=one.appointment_id, kind=_kind(one),
+                    starts_at=starts_at or one.starts_at, reason="approval-revoked",
+                )
+            )  # fmt: skip
 
     async def deliver(self) -> None:
         """Turn the delivery loop until nothing may go."""
@@ -149,6 +183,10 @@ class Desk:
         """The kinds of a patient's open tasks."""
         async with self.service.reading() as uow:
             return sorted(task.kind for task in await open_tasks(uow.conn) if task.patient_id == patient)
+
+
+def _kind(booked: Booked) -> AppointmentKind:
+    return AppointmentKind.SESSION if isinstance(booked, SessionScheduled) else AppointmentKind.CONSULTATION
 
 
 @asynccontextmanager

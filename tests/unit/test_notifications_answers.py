@@ -42,8 +42,9 @@ def test_a_plain_no(body):
 @pytest.mark.parametrize(
     "body",
     [
-        "", "   ", "3", "12", "?", "who?", "Who", "maybe", "not sure", "I think Karin", "no problem, Karin", "2 had toast at 7",
-        "Uber", "Taxi", "I will drive myself", "Thanks", "Hello", "Gracias", "yes but late", "1 or 2", "yes no", "karin",
+        "", "   ", "3", "12", "?", "who?", "Who", "maybe", "not sure", "I think Karin", "no problem, Karin",
+        "2 had toast at 7", "Uber", "Taxi", "I will drive myself", "Thanks", "Hello", "Gracias", "yes but late",
+        "1 or 2", "yes no", "karin",
         "Call me", "Karin or Tom, depends on when she is free", "I ate", "Sick", "👍", "x" * 81, "cancel",
         "yes at 3pm", "1?", "Good Morning", "Mañana", "See You There",
     ],

@@ -3,6 +3,7 @@
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,8 +94,8 @@ def test_nobody_is_asked_to_reply_cancel():
     assert not forbidden_words("Reply STOP to stop texts.")
 
 
-def written() -> dict:
-    found: dict = {}
+def written() -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for pack in ("messages", "words_en", "words_es"):
         part = tomllib.loads((CLINICS / "packs" / f"{pack}.toml").read_text())["messages"]
         found |= {key: value for key, value in part.items() if key != "words"}
