@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -31,6 +30,9 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     sampler = ParentBased(ALWAYS_ON) if otlp_endpoint else ALWAYS_OFF
     _provider = TracerProvider(resource=Resource.create({"service.name": f"passage-{service}"}), sampler=sampler)
     if otlp_endpoint:
+        # a third of a second of imports that most processes don't need
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
         _provider.add_span_processor(BatchSpanProcessor(exporter))
 
