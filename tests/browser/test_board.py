@@ -1,11 +1,10 @@
 """The board and the patient page in a real browser, at a desk and on a phone."""
 
-import time
-
 import pytest
 
 from tests.support.browser import picture, violations
 from tests.support.patients import Cast
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -13,10 +12,8 @@ async def people(desk, producers):
     """Everybody is on the board."""
     found = await Cast(producers).everybody()
     live = desk.running.service.state.live
-    from tests.support.waiting import eventually
-
-    await eventually(lambda: len(live.people), equals=9, timeout=20)
-    await eventually(lambda: len(live.work), equals=4, timeout=20)
+    await eventually(lambda: len(live.people), equals=9, timeout=60)
+    await eventually(lambda: len(live.work), equals=4, timeout=60)
     return found
 
 

@@ -76,6 +76,17 @@ async def test_a_role_lets_the_partitions_of_its_log_be_made(world):
         assert await connection.fetchval("select count(*) from event_log") == 0
 
 
+async def test_an_event_that_came_before_its_months_partition_stops_nobody(fresh_world):
+    async with fresh_world.connection() as connection:
+        await connection.execute("set search_path = assessment")
+        await connection.execute(
+            "insert into event_log (at, event_id, subject, sequence, partition, type, time, actor, correlation, body)"
+            " values (now() + interval '6 months', uuidv7(), uuidv7(), 1, 0, 'a', now(), 'a', uuidv7(), '{}')"
+        )
+        assert await connection.fetchval("select ensure_event_log_partitions(8)") == 4
+        assert await connection.fetchval("select count(*) from event_log_default") == 1
+
+
 async def test_the_clocks_role_moves_time_and_sees_timers_and_nothing_else(world):
     connection = await asyncpg.connect(world.databases.dsn(world.database, CLOCK_ROLE))
     await connection.execute("update clock.state set offset_seconds = 0")

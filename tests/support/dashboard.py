@@ -1,4 +1,4 @@
-"""What the dashboard's tests share: staff who are signed in, producers that say things, and a stack of real services."""
+"""What the dashboard's tests share: staff who are signed in, producers that say things."""
 
 import time
 from collections.abc import AsyncIterator

@@ -35,9 +35,16 @@ class Cast:
         return patient
 
     async def task(
-        self, source: str, patient: UUID, kind: str, words: str, *, role: str = "front_desk", minutes: float | None = None,
+        self,
+        source: str,
+        patient: UUID,
+        kind: str,
+        words: str,
+        *,
+        role: str = "front_desk",
+        minutes: float | None = None,
         appointment: UUID | None = None,
-    ) -> UUID:  # fmt: skip
+    ) -> UUID:
         box = await self.producers.box(patient)
         deadline = None if minutes is None else datetime.now(UTC) + timedelta(minutes=minutes)
         task = TaskRaised(
@@ -56,8 +63,8 @@ class Cast:
     async def meeting(self, patient: UUID, *, hours: float, mode: str = "video", provider: str = "osei") -> UUID:
         starts = soon(hours=hours)
         booked = s.ConsultationScheduled(
-            patient_id=patient, appointment_id=new_id(), starts_at=starts, ends_at=starts + timedelta(hours=1), zone=ZONE,
-            provider_id=provider, mode=mode, booked_by="staff", policy_hash=HASH,
+            patient_id=patient, appointment_id=new_id(), starts_at=starts, ends_at=starts + timedelta(hours=1),
+            zone=ZONE, provider_id=provider, mode=mode, booked_by="staff", policy_hash=HASH,
         )  # fmt: skip
         await self.say("scheduling", booked, actor="staff:dana")
         return booked.appointment_id
