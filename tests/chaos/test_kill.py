@@ -1,4 +1,4 @@
-"""`kill -9` of services, and with them of their relays, while leads come in: each accepted lead ends everywhere once."""
+"""`kill -9` of services and their relays while leads come in: each accepted lead ends everywhere once."""
 
 import asyncio
 import itertools
