@@ -78,9 +78,11 @@ class PatientKeys:
         key = os.urandom(KEY)
         fresh = self._keyring.wrap(subject, key)
         if await self._conn.fetchrow(CREATE, subject, fresh.kid, fresh.wrapped) is None:
+            self._made.pop(subject, None)
             return await self.find(subject)
         # Until this transaction commits nobody else can see the row, so nobody else can destroy it.
-        self._made[subject] = Box(subject, key)
+        if self._conn.is_in_transaction():
+            self._made[subject] = Box(subject, key)
         return fresh
 
     async def adopt(self, subject: UUID, key: WrappedKey) -> None:

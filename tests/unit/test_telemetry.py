@@ -1,0 +1,94 @@
+"""Logs carry no PHI, and a trace goes on from where an event left it."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from shared.telemetry import logs, metrics, trace
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TYPED = "Anna Miller +13035550123"
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """What a production process writes, as JSON."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    logs.configure_format("intake", "json", level="info", messages=False)
+    out = io.StringIO()
+    monkeypatch.setattr(root.handlers[0], "stream", out)
+    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def fails():
+    raise ValueError(TYPED)
+
+
+def test_an_event_is_one_line_with_its_fields(lines):
+    structlog.get_logger().info("lead.accepted", patient="01a2")
+    (line,) = lines()
+    assert (line["event"], line["patient"], line["service"], line["level"]) == (
+        "lead.accepted",
+        "01a2",
+        "intake",
+        "info",
+    )
+
+
+def test_an_exception_is_its_type_and_places_without_what_was_typed(lines):
+    try:
+        fails()
+    except ValueError as error:
+        try:
+            raise RuntimeError(f"while handling {TYPED}") from error
+        except RuntimeError:
+            structlog.get_logger().exception("lead.failed")
+    (line,) = lines()
+    assert line["error"] == "RuntimeError"
+    assert line["cause"] == "ValueError"
+    assert any("test_telemetry.py" in place for place in line["at"])
+    assert "Anna" not in json.dumps(line)
+
+
+def test_libraries_speak_the_same_language_and_no_more(lines):
+    try:
+        fails()
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    logging.getLogger("httpx").info("HTTP Request: POST https://api.example/%s", TYPED)
+    (line,) = lines()
+    assert line["error"] == "ValueError"
+    assert "Anna" not in json.dumps(line)
+
+
+def test_a_trace_is_continued_from_an_event(lines):
+    trace.configure("intake", None)
+    with trace.span_from(TRACEPARENT, "LeadCreated"):
+        handed_on = trace.current_traceparent()
+        structlog.get_logger().info("applied")
+    assert handed_on is not None
+    assert handed_on.split("-")[1] == TRACEPARENT.split("-")[1]
+    assert lines()[0]["trace"] == TRACEPARENT.split("-")[1]
+
+
+@pytest.mark.parametrize("unreadable", [None, "", "nonsense", "00-0-0-0"])
+def test_without_a_readable_trace_a_new_one_begins(unreadable):
+    trace.configure("intake", None)
+    with trace.span_from(unreadable, "LeadCreated"):
+        assert trace.current_traceparent() is not None
+
+
+def test_every_metric_that_operators_watch_is_exposed():
+    metrics.INBOX_SKIPPED.labels("intake").inc()
+    text = metrics.exposition().decode()
+    names = "outbox_age_seconds relay_published_total inbox_applied_total inbox_skipped_total inbox_parked_total"
+    more = "inbox_gaps_total dead_letters_total consumer_lag timers_fired_total timers_late_seconds http_seconds"
+    for name in f"{names} {more}".split():
+        assert f"passage_{name}" in text
