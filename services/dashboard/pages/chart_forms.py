@@ -108,14 +108,26 @@ def _number(form: FormData, name: str) -> int | str:
 
 
 def label_of(path: str) -> tuple[str, int | None]:
-    """The text's key and the row of a field that assessment refused: `content.trials.2.start` is trial_start, 3."""
+    """The text's key and the row of a field that assessment refused: `content.trials.2.start` is trial_start, 3.
+
+    An empty key where the form has no such field.
+    """
     parts = [part for part in path.split(".") if part != "content"]
     row = next((int(part) + 1 for part in parts if part.isdigit()), None)
     words = [part for part in parts if not part.isdigit()]
     if len(words) > 1 and words[0] in SINGULAR:
-        return SINGULAR[words[0]].get(words[1], words[0]), row
-    return (words[-1] if words else path), row
+        return SINGULAR[words[0]].get(words[1], LABELS.get(words[0], "")), row
+    return LABELS.get(words[-1], "") if words else "", row
 
+
+LABELS = {
+    name: name
+    for name in (
+        "born", "conditions", "diagnoses", "medications", "allergies", "notes", "hopes", "reasons", "support", "status",
+        "payer", "plan", "member_id",
+    )
+} | {"trials": "tried", "note": "insurance_note", "insurance": "insurance"}  # fmt: skip
+"""The text's key of each field."""
 
 SINGULAR = {
     "diagnoses": {"name": "diagnosis_name", "code": "diagnosis_code"},
