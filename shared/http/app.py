@@ -15,6 +15,7 @@ from shared.http.auth import Verifier
 from shared.http.characters import refuse_nul
 from shared.http.deps import ServiceDep
 from shared.http.middleware import BodyLimit, Edge, security_headers
+from shared.http.problems import MEDIA_TYPE, SCHEMA
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
 from shared.web import assets
@@ -79,6 +80,9 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json" if described else None,
         dependencies=[Depends(refuse_nul)],
+        responses={
+            "4XX": {"description": "What is wrong, and what to do", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+        },
     )
     app.state.service = service
     app.state.pages = pages

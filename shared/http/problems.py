@@ -15,6 +15,26 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 
+_TEXT = {"type": "string"}
+SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        **dict.fromkeys(("type", "title", "code", "detail", "remedy", "instance"), _TEXT),
+        "status": {"type": "integer"},
+        "fields": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "message", "remedy"],
+                "properties": dict.fromkeys(("name", "message", "remedy"), _TEXT),
+            },
+        },
+    },
+}
+"""What an answer with an error status holds, for the description of an API."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
+import jsonschema
 import pytest
 from fastapi import APIRouter, Depends, Form
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -384,3 +385,13 @@ async def test_a_links_token_is_in_no_metric_and_no_log_line(probe, capfd):
     assert 'route="/p/{token}"' in text
     logged = capfd.readouterr()
     assert "SECRETSECRET" not in text + logged.err + logged.out
+
+
+async def test_the_description_of_an_api_says_what_an_error_looks_like(probe):
+    described = (await probe.http.get("/openapi.json")).json()
+    answers = described["paths"]["/api/v1/visits"]["post"]["responses"]
+    assert set(answers) == {"201", "4XX"}
+    schema = answers["4XX"]["content"]["application/problem+json"]["schema"]
+    real = (await probe.http.post("/api/v1/visits", json={})).json()
+    jsonschema.validate(real, schema)
+    assert set(real) <= set(schema["properties"])

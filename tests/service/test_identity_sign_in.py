@@ -296,3 +296,11 @@ async def test_keys_rotate_and_old_tokens_stay_good(world, identity, client, bro
         again = await browser.get(client.authorize_url())
         fresh = (await client.exchange(client.code_of(again))).json()
         assert (await verifier.verify(fresh["access_token"]))["sub"] == "osei"
+
+
+async def test_a_problem_speaks_the_readers_language(identity, browser):
+    headers = {"accept": "text/html", "accept-language": "es-PR,es;q=0.9"}
+    answer = await browser.http.get(f"{identity.url}/sign-in", headers=headers)
+    assert answer.status_code == 400
+    assert "Empiece de nuevo, por favor" in answer.text
+    assert "Please" not in answer.text
