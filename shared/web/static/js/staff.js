@@ -106,6 +106,7 @@
   document.addEventListener("htmx:sseError", lose);
   document.addEventListener("htmx:sendError", lose);
   addEventListener("offline", lose);
+  addEventListener("online", () => fetch("/live").then(find, lose));
   // The session ended: the page itself leads to the sign-in.
   document.addEventListener("htmx:responseError", (event) => { if ([401, 403].includes(event.detail.xhr.status)) location.reload(); });
 })();

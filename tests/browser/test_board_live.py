@@ -1,0 +1,116 @@
+"""What others change appears in place: no reload, no stolen focus, nothing moved; and hands on the keyboard."""
+
+import asyncio
+import time
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.browser import picture
+from tests.support.patients import Cast
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+async def cast(desk, producers):
+    """Two people wait, so that there is a list to walk through."""
+    made = Cast(producers)
+    await made.caller("Jonah Price", "Hello", minutes=12)
+    await made.caller("Wei Zhang", "Good evening", minutes=40)
+    await eventually(lambda: len(desk.running.service.state.live.work), equals=2, timeout=60)
+    return made
+
+
+async def test_a_card_appears_in_place_within_a_second(window, cast):
+    page = await window.open()
+    await expect(page.locator("#live")).to_contain_text("Live")
+    await page.evaluate("window.stillHere = true")
+    await asyncio.sleep(0.5)  # the stream is open
+    began = time.monotonic()
+    await cast.caller("Maya Lindqvist", "Is there a time this week?", minutes=15)
+    await page.locator(".card", has_text="Maya Lindqvist").wait_for(timeout=5_000)
+    took = time.monotonic() - began
+    assert await page.evaluate("window.stillHere")
+    assert took < 1.5, f"{took:.2f} s, of which the events themselves took some"
+    await expect(page.locator("[data-count=tasks]")).to_have_text("3")
+    assert window.complaints == []
+
+
+async def test_the_focus_stays_where_it_is(window, cast):
+    page = await window.open()
+    link = page.locator(".card", has_text="Jonah Price").locator("a").first
+    await link.focus()
+    await cast.caller("Aaron Early", "First of all", minutes=1)
+    await page.locator(".card", has_text="Aaron Early").wait_for()
+    await expect(link).to_be_focused()
+
+
+async def test_nothing_moves_under_the_pointer(window, cast):
+    page = await window.open()
+    row = page.locator(".needs li", has_text="Wei Zhang")
+    await row.hover()
+    before = await row.bounding_box()
+    await cast.caller("Zora Soon", "Before all others", minutes=0.5)
+    await page.locator(".needs li", has_text="Zora Soon").wait_for()
+    assert await row.bounding_box() == before
+
+
+async def test_hands_stay_on_the_keyboard(window, cast):
+    page = await window.open()
+    await page.keyboard.press("j")
+    first = await page.evaluate("document.activeElement.closest('[data-item]').dataset.key")
+    await page.keyboard.press("j")
+    second = await page.evaluate("document.activeElement.closest('[data-item]').dataset.key")
+    assert first != second
+    await page.keyboard.press("k")
+    assert await page.evaluate("document.activeElement.closest('[data-item]').dataset.key") == first
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_be_visible()
+    await picture(page, "keys")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("/")
+    await expect(page.locator("#search")).to_be_focused()
+    await page.keyboard.type("wei")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".list")).to_contain_text("Wei Zhang")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Wei Zhang")
+    await page.keyboard.press("c")
+    await expect(page.locator("h1")).to_have_text("Take a call")
+
+
+async def test_letters_in_a_field_are_letters(window, cast):
+    page = await window.open("/call")
+    await page.locator("#name").fill("")
+    await page.locator("#name").press_sequentially("jack c/k?")
+    await expect(page.locator("#name")).to_have_value("jack c/k?")
+
+
+async def test_a_lost_connection_becomes_a_sentence(window, cast):
+    page = await window.open()
+    await expect(page.locator("#live")).to_contain_text("Live")
+    await page.context.set_offline(True)
+    await expect(page.locator("#live")).to_contain_text("The connection is lost", timeout=15_000)
+    await page.context.set_offline(False)
+    await expect(page.locator("#live")).to_contain_text("Live", timeout=15_000)
+
+
+async def test_done_can_be_taken_back(window, cast):
+    page = await window.open()
+    row = page.locator(".needs li", has_text="Jonah Price")
+    await row.get_by_role("button", name="Done").click()
+    await expect(row).to_be_hidden()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(row).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_speaks_spanish_by_day_and_night(window, cast, scheme):
+    page = await window.open("/?lang=es", color_scheme=scheme)
+    await expect(page.locator("#needs")).to_contain_text("Le necesita ahora")
+    await picture(page, f"board-es-{scheme}")
+    patient = await page.locator(".card a").first.get_attribute("href")
+    await page.goto(window.desk.running.url + patient)
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    await picture(page, f"patient-es-{scheme}")
