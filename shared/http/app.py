@@ -4,6 +4,7 @@ The promise: the service is started before the first request and stopped after t
 `/ready` says why it should get no work, `/metrics` says what it does.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -86,6 +87,7 @@ def create_app(
     )
     app.state.service = service
     app.state.pages = pages
+    app.state.stopping = asyncio.Event()
     errors.install(app)
     app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(Edge, headers=security_headers(settings, form_targets))

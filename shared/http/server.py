@@ -20,6 +20,8 @@ YOUNG = 50_000
 
 
 class _Server(uvicorn.Server):
+    app: FastAPI | None = None
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
@@ -28,6 +30,11 @@ class _Server(uvicorn.Server):
             gc.set_threshold(YOUNG, 20, 50)
             log.info("server.started", port=self.config.port)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.app is not None:
+            self.app.state.stopping.set()  # long streams end now instead of using up the grace
+        await super().shutdown(sockets)
+
 
 def run(create: Callable[[], FastAPI], settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT: no new requests, running ones get five seconds, then the service stops.
@@ -35,8 +42,13 @@ def run(create: Callable[[], FastAPI], settings: ServiceSettings) -> None:
     Raises:
         SystemExit: 3 when the service could not start.
     """
+
+    def build() -> FastAPI:
+        server.app = create()
+        return server.app
+
     config = uvicorn.Config(
-        create,
+        build,
         factory=True,
         host=settings.host,
         port=settings.port,

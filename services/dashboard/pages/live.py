@@ -13,6 +13,7 @@ from services.dashboard.live import Live
 from services.dashboard.pages.frame import live_of, staff_page
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
+from shared.http.streams import until_any
 from shared.service import Service
 
 router = APIRouter()
@@ -38,11 +39,14 @@ async def changes(
     start = int(last) if last.isdecimal() and len(last) < 19 else after
     live = live_of(request)
     await live.ready()
-    stream = _stream(service, live, start, live.survivor(patient) if patient else None)
+    stopping = request.app.state.stopping
+    stream = _stream(service, live, start, live.survivor(patient) if patient else None, stopping)
     return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
-async def _stream(service: Service, live: Live, start: int | None, patient: UUID | None) -> AsyncIterator[str]:
+async def _stream(
+    service: Service, live: Live, start: int | None, patient: UUID | None, stopping: asyncio.Event
+) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     ends = loop.time() + LIFE_SECONDS
     with live.listening(patient) as listener:
@@ -52,11 +56,9 @@ async def _stream(service: Service, live: Live, start: int | None, patient: UUID
                 missed = await live.changes(uow.conn, start, patient)
             if missed:
                 yield _event(live.cursor)
-        while loop.time() < ends:
-            try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    await listener.woken.wait()
-            except TimeoutError:
+        while loop.time() < ends and not stopping.is_set():
+            await until_any(listener.woken, stopping, seconds=BEAT_SECONDS)
+            if not listener.woken.is_set():
                 yield ": here\n\n"
                 continue
             await asyncio.sleep(GATHER_SECONDS)
