@@ -54,6 +54,7 @@ class Postgres:
 
     def launch(self) -> None:
         """Start it without waiting for its answer. Call it from a thread that outlives the database."""
+        self.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make_private(self.socket_folder, self.data.parent)
         if not (self.data / "PG_VERSION").exists():
             self._create()
@@ -101,7 +102,6 @@ class Postgres:
 
     def _create(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)  # half a cluster from an interrupted start
-        self.data.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.data.parent, prefix=".pw") as secret:
             secret.write(self.password)
             secret.flush()
@@ -205,14 +205,17 @@ def _as_somebody(data: Path, programs: Path) -> tuple[_Way, Path, Path]:
         return _Way(), data, programs
     account = _account()
     namespace = ("unshare", "--user", f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}", "--")
-    if (
-        shutil.which("unshare")
-        and subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode == 0
-    ):
+    if _works(namespace):
         return _Way(namespace), data, programs
     if not shutil.which("setpriv"):
         raise StartFailed("PostgreSQL refuses to run as root: run as an ordinary user, or install util-linux")
     return _as_other_account(account, data, programs)
+
+
+def _works(namespace: Sequence[str]) -> bool:
+    """Whether this machine lets us make user namespaces; containers often don't."""
+    found = shutil.which(namespace[0]) is not None
+    return found and subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode == 0
 
 
 def folder_elsewhere(data: Path) -> Path:

@@ -218,7 +218,7 @@ class Stack:
                         del waiting[name]
                         self.teller.step(f"{name} is ready at {self.url(name)}")
                 self._give_up_on(waiting, late=time.monotonic() > deadline)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
 
     def _give_up_on(self, waiting: dict[str, str], *, late: bool) -> None:
         for name, reason in waiting.items():
