@@ -54,6 +54,8 @@ class Job:
     """A claimed message, opened."""
 
     out: Outgoing
+    patient_id: UUID
+    due_at: datetime
     channel: str
     attempt: int
     unsure: bool
@@ -90,8 +92,17 @@ async def deliver_due(service: Service, ways: Senders) -> int:
     async with service.transaction(actor=ACTOR) as uow:
         claimed = await outbound.claim(uow.conn, BATCH, lease, uow.now)
         jobs = [job for one in claimed if (job := await _prepared(uow, settings, one)) is not None]
-    await asyncio.gather(*(_hand_over(service, ways[job.channel], job) for job in jobs))
+    of_patient: dict[tuple[UUID, str], list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: (job.due_at, job.out.id)):
+        of_patient.setdefault((job.patient_id, job.channel), []).append(job)
+    await asyncio.gather(*(_in_turn(service, ways[channel], turn) for (_, channel), turn in of_patient.items()))
     return len(claimed)
+
+
+async def _in_turn(service: Service, way: Sender, jobs: list[Job]) -> None:
+    """What one patient gets by one channel arrives in the order in which it was meant."""
+    for job in jobs:
+        await _hand_over(service, way, job)
 
 
 async def _prepared(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) -> Job | None:
@@ -132,7 +143,7 @@ async def _open(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) 
         language=language_of(uow.clinic, target),
         at=uow.now,
     )
-    return Job(out, row.channel, row.attempts, claimed.unsure, row.first_try_at)
+    return Job(out, row.patient_id, row.due_at, row.channel, row.attempts, claimed.unsure, row.first_try_at)
 
 
 async def _hand_over(service: Service, way: Sender, job: Job) -> None:

@@ -25,7 +25,7 @@ async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
     target = await reached_as(uow, await seen(uow, row.patient_id))
     language = language_of(uow.clinic, target)
     together = [row, *await messages.carried(uow.conn, row.id, State.READY)]
-    parts = [(one.text, facts) for one in together if (facts := await _facts(uow, settings, one)) is not None]
+    parts = [(one.text, facts) for one in together if (facts := await _facts(uow, settings, one, language)) is not None]
     if not parts:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
         return False
@@ -38,13 +38,13 @@ async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
     return True
 
 
-async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow) -> Facts | None:
+async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow, language: str) -> Facts | None:
     named = await named_visits(uow, row)
     if row.visits and not named:
         return None
     if row.kind == "enquiry_text":
-        link = settings.urls.get("intake", uow.clinic.url)
-        return Facts(link=f"{link}/", answer_by=row.answer_by)
+        form = settings.urls.get("intake", uow.clinic.url)
+        return Facts(link=f"{form}/{_in(uow, language)}", answer_by=row.answer_by)
     if not named or row.kind == "cancelled":
         return Facts(visits=named, answer_by=row.answer_by)
     every = await visits.of_patients(uow.conn, [row.patient_id])
@@ -55,7 +55,13 @@ async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow) -> Facts 
         expires_at=max(visit.ends_at for visit in every) + LINK_LASTS,
         data={"visit": str(named[0].id)},
     )
-    return Facts(visits=named, link=f"{settings.public_url}/p/{token}", answer_by=row.answer_by)
+    link = f"{settings.public_url}/p/{token}{_in(uow, language)}"
+    return Facts(visits=named, link=link, answer_by=row.answer_by)
+
+
+def _in(uow: UnitOfWork, language: str) -> str:
+    """The page opens in the language of the message, whatever the telephone speaks."""
+    return "" if language == uow.clinic.languages[0] else f"?lang={language}"
 
 
 async def note(
