@@ -19,6 +19,7 @@ from services.scheduling.views import (
     Booking,
     Cancelling,
     CourseView,
+    Date,
     Day,
     Id,
     Moving,
@@ -51,7 +52,7 @@ async def offers(
     service: ServiceDep,
     _who: Reader,
     kind: AppointmentKind = AppointmentKind.CONSULTATION,
-    first: Annotated[date | None, Query(alias="from")] = None,
+    first: Annotated[Date | None, Query(alias="from")] = None,
     days: Annotated[int, Query(ge=1, le=90)] = 7,
     mode: Mode = "in_person",
     provider: Id | None = None,
@@ -62,16 +63,13 @@ async def offers(
     clinic = service.clinic
     begin = first or service.clock.now().astimezone(clinic.tz).date()
     start, end = _midnight(service, begin), _midnight(service, begin + timedelta(days=days))
+    if kind is AppointmentKind.SESSION:
+        # Asks the broker, so before the transaction.
+        await _require_current_facts(service)
     async with service.reading() as uow:
         found = await repository.find(uow.conn, appointment_id) if appointment_id else None
         if kind is AppointmentKind.SESSION:
-            if found is None or found.session is None:
-                raise Invalid("Times of a session are offered for moving one: name it by appointment_id.")
-            await _require_current_facts(service)
-            try:
-                views = [OfferView.of_slot(one, clinic.tz) for one in await changes.free_times(uow, found, start, end)]
-            except Refused as refused:
-                raise problem_of(refused, clinic) from refused
+            views = await _session_offers(uow, found, start, end)
         else:
             patient = found.patient_id if found else patient_id
             patients = await repository.family(uow.conn, patient) if patient else []
@@ -170,7 +168,7 @@ async def of_patient(service: ServiceDep, who: Reader, patient_id: UUID) -> Pati
 
 
 @router.get("/days/{day}")
-async def of_day(service: ServiceDep, who: Reader, day: date) -> Day:
+async def of_day(service: ServiceDep, who: Reader, day: Date) -> Day:
     """One local date: who, which room, which people; the read is audited."""
     clinic = service.clinic
     start, end = _midnight(service, day), _midnight(service, day + timedelta(days=1))
@@ -184,6 +182,18 @@ async def of_day(service: ServiceDep, who: Reader, day: date) -> Day:
         opening=[(a.astimezone(clinic.tz), b.astimezone(clinic.tz)) for a, b in clinic.hours.intervals(day)],
         appointments=[AppointmentView.of(one) for one in found],
     )
+
+
+async def _session_offers(
+    uow: UnitOfWork, found: Appointment | None, start: datetime, end: datetime
+) -> list[OfferView]:
+    if found is None or found.session is None:
+        raise Invalid("Times of a session are offered for moving one: name it by appointment_id.")
+    try:
+        free = await changes.free_times(uow, found, start, end)
+    except Refused as refused:
+        raise problem_of(refused, uow.clinic) from refused
+    return [OfferView.of_slot(one, uow.clinic.tz) for one in free]
 
 
 async def _change(

@@ -1,13 +1,13 @@
 """Scheduling, wired."""
 
 from fastapi import FastAPI
-from shared.http.tasks import router as tasks
 
 from services.scheduling import api
 from services.scheduling.consumers import consumes
 from services.scheduling.jobs import plan_courses
 from services.scheduling.settings import Settings
 from shared.http.app import create_app
+from shared.http.tasks import router as tasks
 from shared.service import Service
 
 

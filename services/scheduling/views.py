@@ -13,13 +13,24 @@ from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.sessions import Slot
 from shared.contracts.scheduling import AppointmentKind
 
+FIRST_YEAR, LAST_YEAR = 2000, 2200
+"""Far enough from the ends of the calendar that a day more or less is never beyond them."""
+
+
+def _within_reach(day: date) -> date:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"Dates lie between {FIRST_YEAR} and {LAST_YEAR}.")
+    return day
+
 
 def _to_the_minute(moment: datetime) -> datetime:
+    _within_reach(moment)
     if moment.second or moment.microsecond:
         raise ValueError("Times are whole minutes.")
     return moment
 
 
+Date = Annotated[date, AfterValidator(_within_reach)]
 Minute = Annotated[AwareDatetime, AfterValidator(_to_the_minute)]
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]

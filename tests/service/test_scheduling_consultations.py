@@ -203,11 +203,28 @@ async def test_what_cannot_be_is_refused_by_name(calendar: Calendar) -> None:
     assert (await calendar.book(patient, night, mode="phone", expect=422))["code"] == "mode_not_offered"
     naive = await calendar.book(patient, night[:19], expect=422)
     assert naive["fields"][0]["name"] == "starts_at"
+    assert (await calendar.book(patient, "9999-12-31T23:59:00+00:00", expect=422))["code"] == "invalid"
     offer = (await calendar.offers(mode="video"))[0]
     await calendar.book(new_id(), offer["starts_at"], expect=404)
     expired = await calendar.book(patient, offer["starts_at"], provider_id="lang", expect=422)
     assert expired["code"] == "closed", "whose licence ran out books nothing"
     assert (await calendar.post(f"/api/v1/appointments/{uuid4()}/cancel", {"reason": "patient"})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "offers?from=9999-12-31",
+        "offers?days=0",
+        "offers?kind=session",
+        "offers?mode=fax",
+        "days/0001-01-01",
+        "days/today",
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_answered_with_what_is_wrong(calendar: Calendar, path: str) -> None:
+    answer = await calendar.scheduling.http.get(f"/api/v1/{path}", headers=calendar.scheduling.as_staff("dana"))
+    assert answer.status_code == 422, answer.text
 
 
 async def test_a_day_shows_who_and_where_and_the_read_is_kept(calendar: Calendar) -> None:

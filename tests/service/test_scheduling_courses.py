@@ -204,3 +204,11 @@ async def test_who_did_not_come_is_asked_after_the_same_day(calendar: Calendar) 
     first = (await calendar.course(patient))[0]
     early = await calendar.change(first["id"], "no-show", expect=409)
     assert early["code"] == "not_begun"
+    begins = datetime.fromisoformat(first["starts_at"])
+    await calendar.later(begins + timedelta(minutes=20))
+    missed = await calendar.change(first["id"], "no-show", person="tran")
+    assert missed["state"] == "no-show"
+    assert (await calendar.names(patient))[-2:] == ["AppointmentNoShow", "TaskRaised"]
+    (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
+    assert task["role"] == "front_desk"
+    assert datetime.fromisoformat(task["deadline"]).date() >= begins.date()

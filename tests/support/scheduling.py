@@ -19,6 +19,7 @@ from tests.support.waiting import eventually
 from tests.support.world import Running, World
 
 HASH = "ab" * 32
+MOVE = "update clock.state set offset_seconds = offset_seconds + $1"
 
 
 class Calendar:
@@ -127,6 +128,13 @@ class Calendar:
 
     async def names(self, patient: UUID) -> list[str]:
         return [name for name, _ in await self.log(patient)]
+
+    async def later(self, moment: datetime) -> None:
+        """Let business time pass until then."""
+        async with self.world.connection() as conn:
+            await conn.execute(MOVE, (moment - self.now).total_seconds())
+            await conn.execute("notify clock")
+        await eventually(lambda: self.now >= moment)
 
     async def state(self, appointment: str) -> str:
         found: str = (await self.get(f"/api/v1/appointments/{appointment}"))["state"]

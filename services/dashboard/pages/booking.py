@@ -198,7 +198,9 @@ async def _move(
     if found["kind"] == "consultation":
         query["provider"] = found["provider_id"]
     try:
-        times = await _week(request, who, first or found["at"].date() - timedelta(days=WEEK // 2), query)
+        times = await _week(
+            request, who, first or found["at"].date() - timedelta(days=WEEK // 2), query, found["starts_at"]
+        )
     except Problem as refused:
         problem, times = problem or refused, {"days": [], "first": None, "earlier": None, "later": None}
     return await show(
@@ -244,30 +246,34 @@ async def _cancel(
     )
 
 
-async def _week(request: Request, who: Staff, first: date | None, query: dict[str, str]) -> dict[str, Any]:
+async def _week(
+    request: Request, who: Staff, first: date | None, query: dict[str, str], now: str = ""
+) -> dict[str, Any]:
     """A week of offers by local day. It begins today at the earliest; without a date with the first free time."""
-    now = pages_of(request).dates(request).today
-    begin = max(first or now, now)
-    found = await _offers(request, who, begin, WEEK, query)
+    today = pages_of(request).dates(request).today
+    begin = max(first or today, today)
+    found = await _offers(request, who, begin, WEEK, query, now)
     if not found and first is None:
-        ahead = await _offers(request, who, begin, _clinic(request).appointments.consultation.offer_days, query)
+        ahead = await _offers(request, who, begin, _clinic(request).appointments.consultation.offer_days, query, now)
         if ahead:
             begin = ahead[0].at.date()
-            found = await _offers(request, who, begin, WEEK, query)
+            found = await _offers(request, who, begin, WEEK, query, now)
     return {
         "days": [(day, list(times)) for day, times in groupby(found, key=lambda time: time.at.date())],
         "first": begin,
-        "earlier": max(begin - timedelta(days=WEEK), now) if begin > now else None,
+        "earlier": max(begin - timedelta(days=WEEK), today) if begin > today else None,
         "later": begin + timedelta(days=WEEK),
     }
 
 
-async def _offers(request: Request, who: Staff, begin: date, days: int, query: dict[str, str]) -> list[Time]:
+async def _offers(request: Request, who: Staff, begin: date, days: int, query: dict[str, str], now: str) -> list[Time]:
+    """Free times from a day on, without the time `now` at which the appointment takes place already."""
     asked = urlencode({**query, "from": begin.isoformat(), "days": days})
     found = await call(request, who, "scheduling", "GET", f"/api/v1/offers?{asked}")
     return [
         Time(datetime.fromisoformat(one["starts_at"]), one["starts_at"], tuple(one["provider_ids"]))
         for one in found["offers"]
+        if one["starts_at"] != now
     ]
 
 

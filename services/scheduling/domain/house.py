@@ -149,8 +149,9 @@ def _patient(window: Window, taken: Taken, patients: Sequence[UUID]) -> Spans:
 
 def _rooms(clinic: Clinic, days: Sequence[date], taken: Taken, kind: str) -> Free:
     opening = _opening(clinic, days)
-    fit = [room_id(room.id) for room in clinic.rooms if kind in room.kinds]
-    return {room: subtract(opening, taken.get(room, ())) for room in fit}
+    # Rooms that are good for little else first: a session doesn't take the only room for talks while another is free.
+    fit = sorted((room for room in clinic.rooms if kind in room.kinds), key=lambda room: len(room.kinds))
+    return {room_id(room.id): subtract(opening, taken.get(room_id(room.id), ())) for room in fit}
 
 
 def _people(
