@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from opentelemetry.trace import SpanKind
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +36,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, headers: dict[str, str]) -> None:
         self._app = app
-        self._headers = headers
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +47,7 @@ class Edge:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
-        answer = _Answer(scope, send, {**self._headers, REQUEST_ID: request_id})
+        answer = _Answer(scope, send, [*self._headers, (REQUEST_ID.encode(), request_id.encode())])
         with span_from(headers.get("traceparent"), f"HTTP {scope['method']}", SpanKind.SERVER) as span:
             try:
                 if _has_nul(scope):
@@ -66,7 +66,7 @@ class Edge:
 class _Answer:
     """Watches an answer go out, and adds what every answer has."""
 
-    def __init__(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._scope = scope
         self._send = send
         self._headers = headers
@@ -84,11 +84,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._seconds = time.perf_counter() - self._began
-            headers = MutableHeaders(scope=message)
-            for name, value in self._headers.items():
-                headers.setdefault(name, value)
-            if not self._scope["path"].startswith(LASTING):
-                headers.setdefault("cache-control", "no-store")
+            given = message.setdefault("headers", [])
+            names = {name for name, _ in given}
+            given.extend(header for header in self._headers if header[0] not in names)
+            if b"cache-control" not in names and not self._scope["path"].startswith(LASTING):
+                given.append((b"cache-control", b"no-store"))
         await self._send(message)
 
     def record(self) -> None:

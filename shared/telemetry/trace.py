@@ -16,6 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _provider: TracerProvider | None = None
+_tracer: Tracer = trace.get_tracer("passage")
 
 
 def configure(service: str, otlp_endpoint: str | None) -> None:
@@ -24,11 +25,12 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     `otlp_endpoint` is a collector's base address (`http://collector:4318`). Without one, ids are made and handed on but
     nothing is recorded, which costs next to nothing.
     """
-    global _provider
+    global _provider, _tracer
     if _provider is not None:
         return
     sampler = ParentBased(ALWAYS_ON) if otlp_endpoint else ALWAYS_OFF
     _provider = TracerProvider(resource=Resource.create({"service.name": f"passage-{service}"}), sampler=sampler)
+    _tracer = _provider.get_tracer("passage")  # once: getting it costs more than a span
     if otlp_endpoint:
         # a third of a second of imports that most processes don't need
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -43,10 +45,6 @@ def shutdown() -> None:
         _provider.force_flush(2_000)
 
 
-def _tracer() -> Tracer:
-    return (_provider or trace.get_tracer_provider()).get_tracer("passage")
-
-
 def current_traceparent() -> str | None:
     """The W3C traceparent of the span we are in, to be kept with an event."""
     carrier: dict[str, str] = {}
@@ -58,7 +56,7 @@ def current_traceparent() -> str | None:
 def span_from(traceparent: str | None, name: str, kind: SpanKind = SpanKind.CONSUMER) -> Iterator[Span]:
     """A span that continues the trace of `traceparent`, or the present one when it is null or unreadable."""
     parent = _PROPAGATOR.extract({"traceparent": traceparent}) if traceparent else None
-    with _tracer().start_as_current_span(
+    with _tracer.start_as_current_span(
         name, context=parent, kind=kind, record_exception=False, set_status_on_exception=True
     ) as span:
         yield span
