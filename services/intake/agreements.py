@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from services.intake.repository.patients import ConsentText
+from services.intake.repository.consents import ConsentText
 from shared.clinic.model import Clinic
 from shared.contracts.intake import ConsentKind
 from shared.web.i18n import Texts

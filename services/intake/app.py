@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from services.intake.adapters.mailbox import Mailbox
 from services.intake.api import calls, leads, pages, staff, webhooks
 from services.intake.api.producers import Gate
+from services.intake.api.writer import Writer
 from services.intake.consumers import consumers
 from services.intake.jobs import forget_accepted
 from services.intake.settings import IntakeSettings
@@ -22,6 +23,7 @@ class State:
 
     mailbox: Mailbox
     gate: Gate = field(default_factory=Gate)
+    writer: Writer = field(default_factory=Writer)
 
 
 def create(settings: IntakeSettings | None = None) -> FastAPI:

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from services.intake.repository import patients
+from services.intake.repository import arrivals
 from services.intake.settings import IntakeSettings
 from shared.service import Service
 
@@ -16,5 +16,5 @@ async def forget_accepted(service: Service) -> None:
     days = timedelta(days=service.settings.accepted_days)
     while True:
         async with service.pool.acquire() as conn:
-            await patients.forget_accepted(conn, days)
+            await arrivals.forget_accepted(conn, days)
         await asyncio.sleep(PAUSE_SECONDS)

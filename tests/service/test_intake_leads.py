@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -203,3 +203,45 @@ async def test_nothing_that_identifies_a_person_is_stored_readably(intake):
     for table in ("patients", "event_log", "tasks", "accepted", "contact_points", "consents"):
         for row in await intake.rows(f"select t::text from {table} t"):
             assert not any(secret in row[0].lower() for secret in ("quarkstein", "8015550720", "unmistakable")), table
+
+
+async def test_strangers_of_one_moment_are_written_together_and_answered_each(intake):
+    numbers = [number(1000 + n) for n in range(80)]
+    known = (await intake.lead(phone=numbers[0])).json()["patient_id"]
+    key = uuid4().hex
+    answers = await asyncio.gather(
+        *(intake.lead(phone=phone, message=f"I am {phone}", consent_sms=True) for phone in numbers),
+        *(intake.lead(key, phone=number(1100)) for _ in range(3)),
+        intake.lead(phone=numbers[7], email="seven@example.com"),
+        intake.lead(phone="12"),
+    )
+    assert [answer.status_code for answer in answers].count(422) == 1
+    patients = [answer.json()["patient_id"] for answer in answers[:80]]
+    assert len(set(patients)) == 80
+    assert patients[0] == known
+    assert len({answer.json()["patient_id"] for answer in answers[80:83]}) == 1
+    assert answers[83].json()["patient_id"] == patients[7]
+    for phone, patient in zip(numbers[1:7], patients[1:7], strict=True):
+        events, box = await intake.events(patient), await intake.box(patient)
+        assert [name for name, _ in events] == ["LeadCreated", "ConsentGiven", "TaskRaised"]
+        assert box.open(events[0][1]["message"]) == box.open(events[2][1]["detail"]) == f"I am {phone}"
+    journeys = await intake.rows(
+        "select count(distinct correlation), count(distinct actor), min(actor) from event_log where subject = any($1)",
+        [UUID(patient) for patient in patients[1:7]],
+    )
+    assert tuple(journeys[0]) == (6, 1, "producer:website")
+
+
+async def test_two_processes_that_meet_the_same_strangers_make_each_one_patient(intake, world):
+    async with world.start("intake") as second:
+        other = Intake(second, world, intake.key)
+        leads = [{"phone": number(1200 + n), "email": f"meet{n}@example.com"} for n in range(40)]
+        answers = await asyncio.gather(*(door.lead(**lead) for lead in leads for door in (intake, other)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["patient_id"] for answer in answers}) == 40
+    for answer in answers[:6]:
+        assert (await intake.names(answer.json()["patient_id"])).count("LeadCreated") == 1
+    strays = await intake.rows(
+        "select 1 from accepted a where not exists (select from patients p where p.id = a.patient_id)"
+    )
+    assert strays == []

@@ -11,7 +11,7 @@ from services.intake.api.producers import KeyDep
 from services.intake.domain.contact import Unusable
 from services.intake.handlers import leads
 from services.intake.reading import read
-from services.intake.repository.patients import Key
+from services.intake.repository.arrivals import Key
 from shared.contracts.submissions import Submission
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep

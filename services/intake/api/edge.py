@@ -15,11 +15,14 @@ T = TypeVar("T")
 ATTEMPTS = 4
 
 
-async def attempt(service: Service, actor: str, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+async def attempt(
+    service: Service, actor: str, work: Callable[[UnitOfWork], Awaitable[T]], traceparent: str | None = None
+) -> T:
     """Run `work` in a transaction of its own; again when the database broke a deadlock at its expense."""
     for left in reversed(range(ATTEMPTS)):
         try:
             async with service.transaction(actor=actor) as uow:
+                uow.traceparent = traceparent or uow.traceparent
                 return await work(uow)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             if not left:

@@ -1,5 +1,6 @@
 """The JSON door: leads from other programs of the clinic."""
 
+import asyncio
 import hashlib
 from datetime import datetime
 from typing import Any
@@ -9,18 +10,20 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.intake.agreements import agreement
-from services.intake.api.edge import attempt, key_reused, unusable
+from services.intake.api.edge import key_reused, unusable
 from services.intake.api.producers import KeyDep, ProducerDep
 from services.intake.domain.contact import Unusable
 from services.intake.handlers import leads
+from services.intake.handlers.leads import Arrival
 from services.intake.reading import read
-from services.intake.repository.patients import Key
+from services.intake.repository.arrivals import Key
 from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Submission
 from shared.http.deps import ServiceDep
 from shared.http.errors import invalid
 from shared.http.problems import Problem
 from shared.service import Service
+from shared.telemetry.trace import current_traceparent
 
 router = APIRouter(tags=["leads"])
 BULK_LIMIT = 500
@@ -62,7 +65,7 @@ async def create_leads(body: list[BulkItem], service: ServiceDep, producer: Prod
     """Hand in up to 500 contacts, each under its own key; each is accepted or refused by itself."""
     if len(body) > BULK_LIMIT:
         raise Problem(413, "too_many_items", "Too many at once", remedy=f"Send at most {BULK_LIMIT} in one request.")
-    return [await _take_item(service, producer, item) for item in body]
+    return await asyncio.gather(*(_take_item(service, producer, item) for item in body))
 
 
 @router.get("/api/v1/consent-texts")
@@ -93,11 +96,8 @@ async def _take(service: Service, producer: str, key: bytes, body: Submission) -
         raise unusable(error.wrong) from error
     said = hashlib.sha256(body.model_dump_json().encode()).digest()
     try:
-        accepted = await attempt(
-            service,
-            f"producer:{producer}",
-            lambda uow: leads.accept(uow, contact, Key(f"api:{producer}", key, said)),
-        )
+        arrival = Arrival(contact, Key(f"api:{producer}", key, said), f"producer:{producer}", current_traceparent())
+        accepted = await service.state.writer.accept(service, arrival)
     except leads.KeyReused as error:
         raise key_reused() from error
     return LeadAccepted(patient_id=accepted.patient_id, answer_due=accepted.answer_due)

@@ -16,15 +16,17 @@ from services.intake.api.edge import attempt, sentences
 from services.intake.domain.answering import promise
 from services.intake.domain.contact import FieldName, Unusable, Wrong
 from services.intake.domain.words import LINE_LIMIT, WORDS_LIMIT, clean, clean_line
-from services.intake.handlers import kept, leads
+from services.intake.handlers import kept
+from services.intake.handlers.leads import Arrival
 from services.intake.reading import read
-from services.intake.repository import patients
-from services.intake.repository.patients import Key
+from services.intake.repository import arrivals
+from services.intake.repository.arrivals import Key
 from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
 from shared.service import Service
+from shared.telemetry.trace import current_traceparent
 from shared.uow import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
@@ -107,7 +109,8 @@ async def _take(request: Request, service: Service, posted: FormData) -> Respons
     said = hashlib.sha256(submission.model_dump_json().encode()).digest()
     # The same filling sent again is the same contact; what was corrected in between is another one of that person.
     reference = hashlib.sha256(token.encode() + said).digest()
-    await attempt(service, "patient", lambda uow: leads.accept(uow, contact, Key(FORM, reference, said)))
+    arrival = Arrival(contact, Key(FORM, reference, said), "patient", current_traceparent())
+    await service.state.writer.accept(service, arrival)
     return RedirectResponse(f"/thanks?r={reference.hex()}&lang={language}", 303)
 
 
@@ -117,7 +120,7 @@ async def thanks(request: Request, service: ServiceDep, r: str = "") -> Response
     due = None
     if _REFERENCE.fullmatch(r):
         async with service.reading() as uow:
-            answer = await patients.answered(uow.conn, FORM, bytes.fromhex(r))
+            answer = await arrivals.answered(uow.conn, FORM, bytes.fromhex(r))
         due = None if answer is None else answer.answer_due
     page: Response = request.app.state.pages.render(request, "thanks.html", due=due)
     return page

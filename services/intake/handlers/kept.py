@@ -8,10 +8,10 @@ from uuid import UUID
 
 from services.intake.domain.contact import Contact
 from services.intake.handlers import leads
-from services.intake.handlers.leads import FRONT_DESK
+from services.intake.handlers.newcomers import FRONT_DESK
 from services.intake.repository import doors
+from services.intake.repository.arrivals import Key
 from services.intake.repository.doors import Kept
-from services.intake.repository.patients import Key
 from shared.audit import audit
 from shared.ids import new_id
 from shared.tasks import close_task, raise_task

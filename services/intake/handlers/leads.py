@@ -1,31 +1,32 @@
 """A contact becomes one patient, once: a new one, or more of one we know."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.agreements import agreement
-from services.intake.domain.contact import Contact, Details, Learned, learn
-from services.intake.handlers.sealed import lead_created, lead_updated, open_details, seal_details
-from services.intake.repository import patients
-from services.intake.repository.patients import Key, Patient, Points
-from shared.contracts.intake import (
-    ConsentGiven,
-    ConsentKind,
-    ConsentRevoked,
-    LeadUpdated,
-    MessageReceived,
+from services.intake.domain.contact import Contact, Learned, learn
+from services.intake.handlers.newcomers import (
+    ANSWER_LEAD,
+    FRONT_DESK,
+    Newcomer,
+    agreed_to,
+    publish_consent,
+    welcome,
 )
+from services.intake.handlers.sealed import lead_updated, open_details, seal_details
+from services.intake.repository import arrivals, consents, patients
+from services.intake.repository.arrivals import Key, Points
+from services.intake.repository.patients import Patient
+from shared.contracts.intake import ConsentKind, MessageReceived
 from shared.ids import new_id
 from shared.security.lookup import Lookup
 from shared.security.sealing import Box
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
-ANSWER_LEAD = "answer-lead"
 CONTACT_DIFFERS = "contact-differs"
 POSSIBLE_DUPLICATE = "possible-duplicate"
-FRONT_DESK = "front_desk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,31 @@ class KeyReused(Exception):
     """The key was used for other words before; nothing was kept of these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A contact as it came through a door: under which key, by whom, in which trace."""
+
+    contact: Contact
+    key: Key
+    actor: str
+    traceparent: str | None = None
+
+
 async def accept(uow: UnitOfWork, contact: Contact, key: Key) -> Accepted:
     """Take a contact in.
 
     Raises:
         KeyReused: something else was said under this key.
     """
-    points = points_of(uow.lookup, contact)
-    fresh = new_id()
-    claim = await patients.claim(uow.conn, key, fresh, points)
+    points, fresh = points_of(uow.lookup, contact), new_id()
+    due = uow.clinic.answer_due(uow.now)
+    claim = await arrivals.claim(uow.conn, key, fresh, points, due)
     if not claim.claimed:
         return await _answer_again(uow, key)
     known = [owner for owner in (claim.by_phone, claim.by_email) if owner not in (None, fresh)]
     if not known:
-        return await create(uow, contact, fresh, key, points)
+        await welcome(uow, [Newcomer(uow, fresh, contact, points)], due)
+        return Accepted(fresh, due)
     owner = known[0]
     assert owner is not None
     await _attach_new_points(uow, points, claim, owner, fresh)
@@ -63,30 +75,19 @@ async def accept(uow: UnitOfWork, contact: Contact, key: Key) -> Accepted:
     return accepted
 
 
-async def create(uow: UnitOfWork, contact: Contact, patient_id: UUID, key: Key, points: Points) -> Accepted:
-    """A person who was not known. Their addresses are claimed already."""
-    wrapped = await uow.keys.create(patient_id)
-    box = await uow.keys.box(patient_id)
+async def accept_strangers(uow: UnitOfWork, company: Sequence[Arrival]) -> list[Accepted | None]:
+    """Take in those of many contacts that are certainly of people nobody knew, by a handful of statements for all.
+
+    None for each that has to go through `accept` by itself: a known address, a used key, or the second of two
+    in this very company; nothing of it was written.
+    """
     due = uow.clinic.answer_due(uow.now)
-    details = Details(contact.name, contact.phone, contact.email, contact.date_of_birth)
-    patient = Patient(
-        id=patient_id, channel=contact.channel, language=contact.language, zone=contact.zone,
-        details=seal_details(box, details), answer_due=due, created_at=uow.now,
-    )  # fmt: skip
-    opted_out = await patients.add_patient(uow.conn, patient, key, points)
-    consents = tuple(kind for kind in contact.consents if not (opted_out and kind is ConsentKind.SMS))
-    uow.publish(lead_created(box, contact, patient_id, wrapped, due, consents))
-    if contact.date_of_birth is not None:
-        born = box.seal(contact.date_of_birth.isoformat())
-        uow.publish(LeadUpdated(patient_id=patient_id, changed=("date_of_birth",), date_of_birth=born))
-    await give_consents(uow, patient_id, consents, contact)
-    if opted_out:
-        uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=contact.channel))
-    await raise_task(
-        uow, kind=ANSWER_LEAD, subject=patient_id, occurrence="first", role=FRONT_DESK, patient_id=patient_id,
-        deadline=due, detail=contact.message,
-    )  # fmt: skip
-    return Accepted(patient_id, due)
+    newcomers = {index: _newcomer(uow, company[index]) for index in _distinct(uow.lookup, company)}
+    wanted = {each.patient_id: (company[index].key, each.points) for index, each in newcomers.items()}
+    new = await arrivals.claim_new(uow.conn, wanted, due)
+    await welcome(uow, [each for each in newcomers.values() if each.patient_id in new], due)
+    taken = {index: Accepted(each.patient_id, due) for index, each in newcomers.items() if each.patient_id in new}
+    return [taken.get(index) for index in range(len(company))]
 
 
 async def reach_again(uow: UnitOfWork, patient: Patient, box: Box, contact: Contact) -> tuple[Learned, datetime]:
@@ -110,15 +111,10 @@ async def give_consents(
     uow: UnitOfWork, patient_id: UUID, kinds: tuple[ConsentKind, ...], contact: Contact, *, by_keyword: bool = False
 ) -> None:
     """Record what somebody agreed to, with the very words."""
-    for kind in kinds:
-        text = agreement(uow.clinic, kind, contact.language, by_keyword=by_keyword)
-        await patients.set_consent(uow.conn, patient_id, text, contact.channel, uow.now)
-        uow.publish(
-            ConsentGiven(
-                patient_id=patient_id, consent_id=new_id(), kind=kind, text_hash=text.hash, text_version=text.version,
-                language=text.language, channel=contact.channel,
-            )
-        )  # fmt: skip
+    agreed = [agreed_to(uow, patient_id, kind, contact, by_keyword=by_keyword) for kind in kinds]
+    await consents.give_consents(uow.conn, agreed, uow.now)
+    for each in agreed:
+        publish_consent(uow, each)
 
 
 async def ask_for_answer(uow: UnitOfWork, patient_id: UUID, due: datetime, words: str | None) -> None:
@@ -142,7 +138,7 @@ async def _add_to_known(uow: UnitOfWork, contact: Contact, patient_id: UUID, key
     assert patient is not None
     box = await uow.keys.box(patient_id)
     learned, due = await reach_again(uow, patient, box, contact)
-    await patients.record_answer(uow.conn, key, patient_id, due)
+    await arrivals.record_answer(uow.conn, key, patient_id, due)
     await _new_consents(uow, patient_id, contact)
     if contact.message is not None:
         uow.publish(
@@ -164,7 +160,7 @@ async def _add_to_known(uow: UnitOfWork, contact: Contact, patient_id: UUID, key
 async def _new_consents(uow: UnitOfWork, patient_id: UUID, contact: Contact) -> None:
     if not contact.consents:
         return
-    wanted = set(contact.consents) - await patients.consents(uow.conn, patient_id)
+    wanted = set(contact.consents) - await consents.consents(uow.conn, patient_id)
     # A STOP stands until the number itself writes START: whoever fills in a form may not be who holds the phone.
     if ConsentKind.SMS in wanted and await _is_opted_out(uow, contact.phone):
         wanted.discard(ConsentKind.SMS)
@@ -172,14 +168,14 @@ async def _new_consents(uow: UnitOfWork, patient_id: UUID, contact: Contact) -> 
 
 
 async def _is_opted_out(uow: UnitOfWork, phone: str | None) -> bool:
-    return phone is not None and await patients.is_opted_out(uow.conn, uow.lookup.hash("phone", phone))
+    return phone is not None and await consents.is_opted_out(uow.conn, uow.lookup.hash("phone", phone))
 
 
-async def _attach_new_points(uow: UnitOfWork, points: Points, claim: patients.Claim, owner: UUID, fresh: UUID) -> None:
+async def _attach_new_points(uow: UnitOfWork, points: Points, claim: arrivals.Claim, owner: UUID, fresh: UUID) -> None:
     if claim.by_phone == fresh and points.phone is not None:
-        await patients.give_point(uow.conn, "phone", points.phone, owner, from_=fresh)
+        await arrivals.give_point(uow.conn, "phone", points.phone, owner, from_=fresh)
     if claim.by_email == fresh and points.email is not None:
-        await patients.give_point(uow.conn, "email", points.email, owner, from_=fresh)
+        await arrivals.give_point(uow.conn, "email", points.email, owner, from_=fresh)
 
 
 async def _ask_about_duplicate(uow: UnitOfWork, patient_id: UUID, other_id: UUID | None) -> None:
@@ -190,7 +186,22 @@ async def _ask_about_duplicate(uow: UnitOfWork, patient_id: UUID, other_id: UUID
 
 
 async def _answer_again(uow: UnitOfWork, key: Key) -> Accepted:
-    answer = await patients.answered(uow.conn, key.producer, key.key)
+    answer = await arrivals.answered(uow.conn, key.producer, key.key)
     if answer is None or answer.body != key.body or answer.patient_id is None or answer.answer_due is None:
         raise KeyReused
     return Accepted(answer.patient_id, answer.answer_due)
+
+
+def _newcomer(uow: UnitOfWork, arrival: Arrival) -> Newcomer:
+    own = replace(uow, actor=arrival.actor, journey=None, cause=None, traceparent=arrival.traceparent)
+    return Newcomer(own, new_id(), arrival.contact, points_of(uow.lookup, arrival.contact))
+
+
+def _distinct(lookup: Lookup, company: Sequence[Arrival]) -> Iterator[int]:
+    seen: set[tuple[str, bytes]] = set()
+    for index, arrival in enumerate(company):
+        points = points_of(lookup, arrival.contact)
+        names = {(arrival.key.producer, arrival.key.key), *zip(*points.columns(), strict=True)}
+        if seen.isdisjoint(names):
+            seen |= names
+            yield index

@@ -9,7 +9,7 @@ from services.intake.adapters.mailbox import Mailbox, Unopened
 from services.intake.domain.contact import Unusable
 from services.intake.handlers import kept, leads
 from services.intake.reading import read
-from services.intake.repository.patients import Key
+from services.intake.repository.arrivals import Key
 from shared.contracts.intake import Channel
 from shared.contracts.submissions import Submission
 from shared.uow import UnitOfWork
@@ -38,7 +38,7 @@ async def receive(uow: UnitOfWork, mailbox: Mailbox, letter: Letter) -> None:
         content = mailbox.open(letter.value)
         submission = Submission.model_validate_json(content)
         contact = read(submission, uow.clinic, channel=Channel.QUEUE)
-        name = letter.fingerprint if letter.key is None else hashlib.sha256(letter.key).digest()
+        name = hashlib.sha256(letter.key).digest() if letter.key else letter.fingerprint
         body = hashlib.sha256(submission.model_dump_json().encode()).digest()
         await leads.accept(uow, contact, Key(QUEUE, name, body))
     except Unopened as error:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from services.intake.domain.contact import Details
-from services.intake.handlers.leads import ANSWER_LEAD
+from services.intake.handlers.newcomers import ANSWER_LEAD
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
-from services.intake.repository import patients
-from services.intake.repository.patients import Patient, Points
+from services.intake.repository import arrivals, consents, patients
+from services.intake.repository.arrivals import Points
+from services.intake.repository.patients import Patient
 from shared.audit import audit
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
 from shared.ids import new_id
@@ -53,12 +54,12 @@ async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
         UnknownPatient
     """
     patient, details = await _open(uow, patient_id)
-    consents = await patients.consents(uow.conn, patient_id)
-    opted_out = details.phone is not None and await patients.is_opted_out(
+    given = await consents.consents(uow.conn, patient_id)
+    opted_out = details.phone is not None and await consents.is_opted_out(
         uow.conn, uow.lookup.hash("phone", details.phone)
     )
     await audit(uow, action="read", what="contact", subject=patient_id)
-    return Person(patient, details, consents, opted_out)
+    return Person(patient, details, given, opted_out)
 
 
 async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tuple[str, ...]) -> None:
@@ -79,8 +80,8 @@ async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tupl
     box = await uow.keys.box(patient_id)
     await patients.save_patient(uow.conn, replace(patient, details=seal_details(box, details)), uow.now)
     uow.publish(lead_updated(box, patient_id, details, tuple(values)))
-    if values.get("phone") and await patients.is_opted_out(uow.conn, uow.lookup.hash("phone", values["phone"])):
-        await patients.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
+    if values.get("phone") and await consents.is_opted_out(uow.conn, uow.lookup.hash("phone", values["phone"])):
+        await consents.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
         uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
     await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(values)})
 
@@ -110,7 +111,7 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
         Locked: they were treated, and the law keeps the chart.
     """
     # Addresses first, as every contact takes them first: who erases waits for who is just writing, and never both ways.
-    await patients.drop_points(uow.conn, patient_id)
+    await arrivals.drop_points(uow.conn, patient_id)
     patient = await patients.patient(uow.conn, patient_id, lock=True)
     if patient is None or patient.erased_at is not None:
         raise UnknownPatient
@@ -144,13 +145,13 @@ async def _open(uow: UnitOfWork, patient_id: UUID, *, lock: bool = False) -> tup
 
 
 async def _move_point(uow: UnitOfWork, patient_id: UUID, kind: str, value: str | None) -> None:
-    await patients.drop_points(uow.conn, patient_id, kind)
+    await arrivals.drop_points(uow.conn, patient_id, kind)
     if value is None:
         return
     hashed = uow.lookup.hash(kind, value)
     claimed = Points(phone=hashed if kind == "phone" else None, email=hashed if kind == "email" else None)
-    await patients.give_point(uow.conn, kind, hashed, patient_id, from_=new_id())
-    if (await patients.owners(uow.conn, claimed)).get(kind) != patient_id:
+    await arrivals.give_point(uow.conn, kind, hashed, patient_id, from_=new_id())
+    if (await arrivals.owners(uow.conn, claimed)).get(kind) != patient_id:
         raise AddressTaken(kind)
 
 

@@ -7,10 +7,10 @@ from services.intake.domain.contact import Contact
 from services.intake.domain.keywords import Meaning, recognise
 from services.intake.domain.text import Text
 from services.intake.handlers import leads
-from services.intake.handlers.leads import FRONT_DESK
+from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
 from services.intake.reading import zone_of
-from services.intake.repository import patients
-from services.intake.repository.patients import Key
+from services.intake.repository import arrivals, consents, patients
+from services.intake.repository.arrivals import Key
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, MessageReceived
 from shared.ids import new_id
 from shared.security.sealing import Box
@@ -29,32 +29,31 @@ async def receive(uow: UnitOfWork, text: Text) -> None:
     points = leads.points_of(uow.lookup, contact)
     assert points.phone is not None
     fresh = new_id()
-    claim = await patients.claim(uow.conn, key, fresh, points)
+    due = uow.clinic.answer_due(uow.now)
+    claim = await arrivals.claim(uow.conn, key, fresh, points, due)
     if not claim.claimed or claim.by_phone is None:
         return
-    opted_out = await patients.is_opted_out(uow.conn, points.phone)
+    opted_out = await consents.is_opted_out(uow.conn, points.phone)
     meaning = recognise(text.body, opted_out=opted_out, vendor_says=text.vendor_says)
     await _heed(uow, meaning, points.phone)
     if claim.by_phone != fresh:
         await _from_patient(uow, claim.by_phone, text, meaning, contact, key)
     elif meaning.keyword == "stop":
-        await patients.drop_points(uow.conn, fresh)
+        await arrivals.drop_points(uow.conn, fresh)
+        await arrivals.record_answer(uow.conn, key, None, None)
     else:
-        await _from_stranger(uow, fresh, text, meaning, contact, key)
+        await welcome(uow, [Newcomer(uow, fresh, contact, points)], due)
+        await _from_stranger(uow, fresh, text, meaning, contact)
 
 
 async def _heed(uow: UnitOfWork, meaning: Meaning, phone: bytes) -> None:
     if meaning.keyword == "stop":
-        await patients.opt_out(uow.conn, phone, uow.now)
+        await consents.opt_out(uow.conn, phone, uow.now)
     elif meaning.keyword == "start":
-        await patients.opt_in(uow.conn, phone, uow.now)
+        await consents.opt_in(uow.conn, phone, uow.now)
 
 
-async def _from_stranger(
-    uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning, contact: Contact, key: Key
-) -> None:
-    points = leads.points_of(uow.lookup, contact)
-    await leads.create(uow, contact, patient_id, key, points)
+async def _from_stranger(uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning, contact: Contact) -> None:
     if meaning.keyword is not None:
         await _say(uow, patient_id, await uow.keys.box(patient_id), text, meaning, contact)
     await _ask_a_person(uow, patient_id, text, meaning)
@@ -65,7 +64,7 @@ async def _from_patient(
 ) -> None:
     patient = await patients.patient(uow.conn, patient_id, lock=True)
     assert patient is not None
-    await patients.record_answer(uow.conn, key, patient_id, patient.answer_due)
+    await arrivals.record_answer(uow.conn, key, patient_id, patient.answer_due)
     box = await uow.keys.box(patient_id)
     if patient.closed_at is not None and meaning.keyword is None:
         _, due = await leads.reach_again(uow, patient, box, contact)
@@ -76,7 +75,7 @@ async def _from_patient(
 
 async def _say(uow: UnitOfWork, patient_id: UUID, box: Box, text: Text, meaning: Meaning, contact: Contact) -> None:
     if meaning.keyword == "stop":
-        await patients.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
+        await consents.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
         uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
     elif meaning.keyword == "start":
         await leads.give_consents(uow, patient_id, (ConsentKind.SMS,), contact, by_keyword=True)
