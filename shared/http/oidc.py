@@ -62,7 +62,8 @@ async def current_staff(request: Request) -> Staff:
     sessions, client = _sessions(request), _client(request)
     token = sessions.token_of(request)
     try:
-        found = await sessions.current(service, client, token) if token else None
+        active = not _by_itself(request)
+        found = await sessions.current(service, client, token, active=active) if token else None
     except IssuerAway as error:
         raise Unavailable("The clinic's sign-in can't be reached right now.") from error
     if found is None:
@@ -132,6 +133,12 @@ async def _to_issuer(request: Request, return_to: str, asked: dict[str, str], *,
     response = RedirectResponse(where, 303)
     remember(request, response, service_of(request).keyring, pending)
     return response
+
+
+def _by_itself(request: Request) -> bool:
+    """A page's stream, or a part that it fetches anew: an unattended screen must not keep a session alive."""
+    stream = "text/event-stream" in request.headers.get("accept", "")
+    return stream or (request.method in SAFE and "hx-request" in request.headers)
 
 
 def _sign_in_first(request: Request) -> Problem:

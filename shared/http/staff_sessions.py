@@ -57,18 +57,18 @@ class StaffSessions:
             await conn.execute(OPEN, digest(token), person_id, sealed, _moment(tokens.access_expires), self._life)
         return token
 
-    async def current(self, service: Service, client: IssuerClient, token: str) -> Tokens | None:
-        """The session's tokens, good for a while yet; None when it is over.
+    async def current(self, service: Service, client: IssuerClient, token: str, *, active: bool) -> Tokens | None:
+        """The session's tokens, good for a while yet; None when it is over. `active`: a person did something.
 
         Raises:
             IssuerAway: the access token has ended and the issuer can't give another.
         """
-        found = await self._find(service, token)
+        found = await self._find(service, token, active=active)
         if found is None or found.access_expires - time.time() > AHEAD_SECONDS:
             return found
         lock = _refreshing.setdefault(digest(token), asyncio.Lock())
         async with lock:
-            found = await self._find(service, token)
+            found = await self._find(service, token, active=False)
             if found is None or found.access_expires - time.time() > AHEAD_SECONDS:
                 return found
             return await self._refresh(service, client, token, found)
@@ -92,10 +92,10 @@ class StaffSessions:
         """Take it back."""
         response.delete_cookie(_cookie(request), httponly=True, secure=_secure(request), samesite="lax")
 
-    async def _find(self, service: Service, token: str) -> Tokens | None:
+    async def _find(self, service: Service, token: str, *, active: bool) -> Tokens | None:
         async with service.pool.acquire() as conn:
             sealed = await conn.fetchval(FIND, digest(token), self._idle)
-            if sealed is not None:
+            if active and sealed is not None:
                 await conn.execute(TOUCH, digest(token))
         return _open(service.keyring, sealed)
 

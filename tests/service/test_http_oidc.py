@@ -153,6 +153,21 @@ async def test_an_idle_or_old_session_is_over(world, desk, identity, browser, os
     assert (await browser.get(f"{desk.url}/board")).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("headers", "keeps"),
+    [({"accept": "text/html"}, True), ({"accept": "text/event-stream"}, False), ({"hx-request": "true"}, False)],
+)
+async def test_a_screen_that_refreshes_itself_does_not_keep_a_session_alive(
+    world, desk, identity, browser, osei, headers, keeps
+):
+    await sign_in(browser, desk, identity, osei)
+    async with world.connection() as conn:
+        await conn.execute("update dashboard.staff_sessions set last_seen = now() - interval '50 minutes'")
+        assert (await browser.http.get(f"{desk.url}/board", headers=headers)).status_code == 200
+        idle = await conn.fetchval("select now() - last_seen > interval '49 minutes' from dashboard.staff_sessions")
+    assert idle is not keeps
+
+
 async def test_signing_out_ends_it_here_and_with_the_issuer(desk, identity, browser, osei):
     await sign_in(browser, desk, identity, osei)
     answer = await browser.submit(f"{desk.url}/logout")
