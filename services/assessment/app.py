@@ -1,17 +1,17 @@
 """Assessment, wired."""
 
 from fastapi import FastAPI
-from shared.http.tasks import router as tasks
 
 from services.assessment import api
 from services.assessment.consumers import consumes
 from services.assessment.jobs import timers
 from services.assessment.settings import Settings
 from shared.http.app import create_app
+from shared.http.tasks import router as tasks
 from shared.service import Service
 
 
 def create(settings: Settings | None = None) -> FastAPI:
     """The service, not yet started."""
     service = Service("assessment", settings or Settings(), consumes=consumes, timers=timers)
-    return create_app(service, title="Assessment", routers=[api.router, tasks])
+    return create_app(service, title="Passage: assessment", routers=[api.router, tasks])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.assessment.domain.refusals import Invalid
 from services.assessment.domain.screening import age, check_conditions, findings, resistance
-from services.assessment.domain.sections import Allergy, Condition, History, Medication, Trial, Tried
+from services.assessment.domain.sections import Allergy, Condition, Diagnosis, History, Medication, Trial, Tried
 from shared.clinic import load
 from shared.contracts.assessment import Severity
 
@@ -75,6 +75,15 @@ def test_an_allergy_to_the_medicine_is_a_hard_flag_however_it_is_written():
     assert flags(History(allergies=(Allergy(substance="S-Ketamine"),))) == {"CI_ALLERGY": Severity.HARD}
     assert flags(History(allergies=(Allergy(substance="esketamina"),))) == {"CI_ALLERGY": Severity.HARD}
     assert flags(History(allergies=(Allergy(substance="penicillin"),))) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "flagged"),
+    [("F20.0", True), ("f25.1", True), ("F29", True), ("F33.2", False), ("F2", False), (None, False)],
+)
+def test_a_psychotic_diagnosis_is_a_hard_flag_by_its_code(code, flagged):
+    found = flags(History(diagnoses=(Diagnosis(name="as written", code=code),)))
+    assert found == ({"CI_PSYCHOSIS": Severity.HARD} if flagged else {})
 
 
 def test_a_condition_the_clinic_does_not_know_is_refused_by_name():

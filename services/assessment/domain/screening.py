@@ -10,12 +10,14 @@ from services.assessment.domain.sections import History, Trial, Tried
 from shared.clinic.screening import Interaction, Limits, Screening, ScreeningRule
 from shared.contracts.assessment import Severity
 
-UNDER_AGE, OLDER, ALLERGY = "CI_AGE", "REL_AGE65", "CI_ALLERGY"
+UNDER_AGE, OLDER, ALLERGY, PSYCHOSIS = "CI_AGE", "REL_AGE65", "CI_ALLERGY", "CI_PSYCHOSIS"
 COMPUTED = frozenset({UNDER_AGE, OLDER})
 """Rules that are computed from the birth date and not asked."""
 
 _ORDER = {Severity.CRISIS: 0, Severity.HARD: 1, Severity.REVIEW: 2, Severity.INFO: 3}
 _HELPED = frozenset({"response", "remission"})
+_PSYCHOTIC = re.compile(r"F2[0-9](\.|$)", re.IGNORECASE)
+"""ICD-10-CM F20 to F29: schizophrenia, schizotypal, delusional and other non-mood psychotic disorders."""
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -102,6 +104,7 @@ def _computed(screening: Screening, history: History, today: date) -> list[tuple
         if years >= screening.limits.older_age:
             speaking.append((OLDER, str(years)))
     speaking += [(ALLERGY, each.substance) for each in history.allergies if "ketamin" in each.substance.casefold()]
+    speaking += [(PSYCHOSIS, each.name) for each in history.diagnoses if _PSYCHOTIC.match(each.code or "")]
     return speaking
 
 
