@@ -33,9 +33,7 @@ async def take(request: Request, who: Desk) -> Response:
     said: dict[str, str | bool] = {name: values[name] for name in FIELDS[:5] if values[name]}
     lead = said | {name: values[name] == "yes" for name in FIELDS[5:]}
     try:
-        accepted = await call(
-            request, who, "intake", "POST", "/api/v1/calls", json={"key": values["key"], "lead": lead}
-        )
+        accepted = await call(request, who, "intake", "POST", "/api/v1/calls", json=lead, key=values["key"])
     except Problem as problem:
         return await _show(request, who, values, problem)
     return done(f"/patients/{UUID(str(accepted['patient_id']))}")

@@ -1,0 +1,160 @@
+"""The patient page and what staff do from it, with the real services that own the facts."""
+
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from shared.contracts import intake as i
+from tests.support.dashboard import Desk, Producers
+from tests.support.patients import Cast
+
+
+@pytest.fixture(scope="module")
+async def desk(world):
+    async with world.start("dashboard") as running:
+        yield Desk(running)
+
+
+@pytest.fixture(scope="module")
+async def producers(world):
+    async with Producers.of(world) as made:
+        yield made
+
+
+async def page(browser: httpx.AsyncClient, path: str) -> str:
+    answer = await browser.get(path)
+    return answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
+
+
+async def test_the_story_holds_the_words_that_were_exchanged(desk, producers, eventually):
+    cast = Cast(producers)
+    patient, sessions = await cast.approved("Theo Lindqvist", days=(1, 4, 7))
+    await cast.texts(patient, "Who takes you home?", "Karin, my wife", sessions[0])
+    async with await desk.as_staff("dana") as browser:
+        for words in ("Karin, my wife", "Who takes you home?", "3 sessions booked"):
+            await eventually(lambda words=words: _has(browser, f"/patients/{patient}", words), timeout=30)
+        shown = await page(browser, f"/patients/{patient}")
+    for words in ("Who takes you home?", "3 sessions booked", "Dr Amara Osei approved 3 sessions", "+1 801-555-0148",
+                  "Blood pressure under 140/90 each time."):  # fmt: skip
+        assert words in shown
+
+
+async def _has(browser, path: str, words: str) -> bool:
+    return words in await page(browser, path)
+
+
+async def test_who_read_the_page_is_written_down_and_shown(desk, producers, eventually):
+    patient = await producers.lead("Ana Whitcomb")
+    async with await desk.as_staff("dana") as dana, await desk.as_staff("osei") as osei:
+        await eventually(lambda: _has(dana, f"/patients/{patient}", "Ana Whitcomb"), timeout=15)
+        assert "Dana Whitlock" in await page(osei, f"/patients/{patient}")
+    async with desk.running.service.pool.acquire() as conn:
+        rows = await conn.fetch("select actor from audit where subject = $1 and action = 'read'", patient)
+    assert {"staff:dana", "staff:osei"} <= {row["actor"] for row in rows}
+
+
+@pytest.mark.parametrize("person", ["ops"])
+async def test_who_is_not_of_the_care_team_reads_no_story(desk, producers, person):
+    patient = await producers.lead("Private Person")
+    async with await desk.as_staff(person) as browser:
+        answer = await browser.get(f"/patients/{patient}")
+    assert answer.status_code == 403
+    assert "Private Person" not in answer.text
+
+
+async def test_an_unknown_patient_is_a_kind_page(desk):
+    async with await desk.as_staff("dana") as browser:
+        answer = await browser.get(f"/patients/{uuid4()}")
+    assert answer.status_code == 404
+    assert "<h1>" in answer.text
+
+
+async def test_a_name_is_found_by_its_parts_whatever_the_accents(desk, producers, eventually):
+    await producers.lead("José Ñandú García")
+    async with await desk.as_staff("dana") as browser:
+        await eventually(lambda: _has(browser, "/patients?q=garcia+jose", "José Ñandú García"), timeout=15)
+        assert "José" not in await page(browser, "/patients?q=nobody")
+
+
+async def test_a_call_becomes_a_card_and_its_task_is_closed_where_it_was_raised(world, desk, eventually):
+    async with world.start("intake"), await desk.as_staff("dana") as browser:
+        form = {"name": "Carla Caller", "phone": "(801) 555-0199", "message": "Rings back", "language": "en",
+                "consent_sms": "yes", "key": uuid4().hex}  # fmt: skip
+        answer = await browser.post("/call", data=form)
+        assert answer.status_code == 303, answer.text
+        patient = UUID(answer.headers["location"].rpartition("/")[2])
+        again = await browser.post("/call", data=form)
+        assert again.headers["location"] == answer.headers["location"]
+        live = desk.running.service.state.live
+        task = await eventually(
+            lambda: next((it for it in live.work.values() if it.patient_id == patient), None), timeout=15
+        )
+        answer = await browser.post(f"/tasks/{task.task_id}/close", data={"outcome": "answered", "back": "/"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        await eventually(lambda: task.task_id not in live.work, timeout=15)
+        repeated = await browser.post(f"/tasks/{task.task_id}/close", data={"outcome": "answered"})
+        assert repeated.status_code == 303
+
+
+async def test_a_wrong_field_comes_back_with_its_sentence(world, desk):
+    async with world.start("intake"), await desk.as_staff("dana") as browser:
+        answer = await browser.post("/call", data={"name": "No Number", "phone": "12", "key": uuid4().hex})
+    assert answer.status_code == 422
+    assert 'id="phone-error"' in answer.text
+    assert 'value="No Number"' in answer.text
+
+
+async def test_a_form_from_elsewhere_is_refused(desk):
+    async with await desk.as_staff("dana") as browser:
+        answer = await browser.post(f"/tasks/{uuid4()}/close", headers={"sec-fetch-site": "cross-site"})
+    assert answer.status_code == 403
+
+
+async def test_a_ride_that_staff_confirm_is_on_the_board(world, desk, producers, eventually):
+    patient, sessions = await Cast(producers).approved("Grace Bell", days=(2, 5))
+    live = desk.running.service.state.live
+    async with world.start("notifications"), await desk.as_staff("dana") as browser:
+        await eventually(lambda: patient in live.people and live.people[patient].patient.next_session(), timeout=30)
+        path = f"/patients/{patient}/ride/{sessions[0]}"
+        assert "Grace Bell" in await page(browser, path)
+        assert (await browser.post(path, data={"escort": ""})).status_code == 422
+
+        async def confirm() -> int:
+            return (await browser.post(path, data={"escort": "Sam Bell"})).status_code
+
+        await eventually(confirm, equals=303, timeout=30)  # until notifications has heard of the appointment
+        await eventually(lambda: _has(browser, f"/patients/{patient}", "with Sam Bell"), timeout=15)
+        planned = await page(browser, f"/patients/{patient}/planned")
+        assert "<time" in planned
+
+
+async def test_a_merged_contact_leads_to_the_person_they_are(desk, producers, eventually):
+    patient, other = await producers.lead("Wei Zhang"), await producers.lead("W. Zhang", "From my work phone")
+    await producers.say("intake", i.LeadMerged(patient_id=patient, absorbed_id=other, reason="same-person"))
+    live = desk.running.service.state.live
+    await eventually(lambda: live.survivor(other), equals=patient, timeout=15)
+    async with await desk.as_staff("dana") as browser:
+        answer = await browser.get(f"/patients/{other}")
+        assert answer.headers["location"] == f"/patients/{patient}"
+        assert "From my work phone" in await page(browser, f"/patients/{patient}")
+    assert other not in live.people
+    await producers.say("intake", i.LeadUnmerged(patient_id=patient, absorbed_id=other, reason="mistake"))
+    await eventually(lambda: other in live.people and live.survivor(other) == other, timeout=15)
+
+
+async def test_an_erased_patient_is_gone_from_every_table(desk, producers, eventually):
+    cast = Cast(producers)
+    patient = await cast.caller("Erin Erased", "Please forget me", minutes=10)
+    live = desk.running.service.state.live
+    await eventually(lambda: any(it.patient_id == patient for it in live.work.values()), timeout=15)
+    async with producers.services["intake"].transaction(actor="staff:ops") as uow:
+        uow.publish(i.PatientErased(patient_id=patient, requested_at=uow.now))
+    await eventually(lambda: live.people[patient].name == "", timeout=15)
+    async with await desk.as_staff("dana") as browser:
+        assert str(patient) not in await page(browser, "/")
+        assert "erased at their wish" in await page(browser, f"/patients/{patient}")
+    await eventually(lambda: all(it.patient_id != patient for it in live.work.values()))
+    async with desk.running.service.pool.acquire() as conn:
+        assert await conn.fetchval("select count(*) from story where patient_id = $1", patient) == 1
+        assert await conn.fetchval("select count(*) from patient_keys where subject = $1", patient) == 0

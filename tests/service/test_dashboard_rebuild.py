@@ -1,0 +1,79 @@
+"""The dashboard owns nothing: dropped and rebuilt from the producers' logs, it is the same."""
+
+import json
+from typing import Any
+
+from shared.contracts import intake as i
+from shared.ids import new_id
+from tests.support.dashboard import Producers
+from tests.support.patients import Cast
+
+READ_MODEL = {
+    "facts": "select patient_id, source, facts::text from facts order by 1, 2",
+    "story": "select source, subject, sequence, patient_id, type, at, actor, payload::text from story order by 1, 2, 3",
+    "aliases": "select patient_id, absorbed_id from aliases order by 1, 2",
+    "work": "select * from work order by task_id",
+}
+FORGET = "truncate facts, story, aliases, work, changes, inbox, parked, dead_letters, patient_keys, tombstones"
+ALL_AGAIN = "insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')"
+
+
+async def test_a_rebuilt_dashboard_is_equal_to_the_one_that_was_dropped(fresh_world, eventually):
+    world = fresh_world
+    async with Producers.of(world) as producers:
+        async with world.start("dashboard") as running:
+            await _a_busy_day(producers)
+            published = await _published(world)
+            await eventually(lambda: _taken(world), equals=published, timeout=60)
+            before = await _read_model(world)
+            assert {name: len(rows) > 0 for name, rows in before.items()} == dict.fromkeys(READ_MODEL, True)
+            await eventually(lambda: len(running.service.state.live.people), equals=_patients(before), timeout=15)
+        async with world.connection() as owner:
+            await owner.execute("set search_path = dashboard")
+            await owner.execute(FORGET)
+        async with world.start("dashboard"):
+            for source in producers.services:
+                async with world.connection(source) as conn:
+                    await conn.execute(ALL_AGAIN)
+            await eventually(lambda: _taken(world), equals=published, timeout=60)
+            assert await _read_model(world) == before
+
+
+async def _a_busy_day(producers: Producers) -> None:
+    cast = Cast(producers)
+    await cast.everybody()
+    first, second = await producers.lead("Wei Zhang"), await producers.lead("W. Zhang")
+    await producers.say("intake", i.LeadMerged(patient_id=first, absorbed_id=second, reason="same-person"))
+    erased = await cast.caller("Erin Erased", "Forget me", minutes=5)
+    async with producers.services["intake"].transaction(actor="staff:ops") as uow:
+        uow.publish(i.PatientErased(patient_id=erased, requested_at=uow.now))
+    busy = i.ExternalBusyChanged(
+        busy_id=new_id(), vendor="vagaro", provider_ref="osei", starts_at=uow.now, ends_at=uow.now
+    )
+    await producers.say("intake", busy)
+
+
+async def _published(world: Any) -> int:
+    async with world.connection() as owner:
+        return int(
+            await owner.fetchval(
+                "select sum(sequence) from (select * from intake.streams union all select * from assessment.streams"
+                " union all select * from scheduling.streams union all select * from notifications.streams) s"
+            )
+        )
+
+
+async def _taken(world: Any) -> int:
+    async with world.connection("dashboard") as conn:
+        return int(await conn.fetchval("select coalesce(sum(sequence), 0) from inbox"))
+
+
+async def _read_model(world: Any) -> dict[str, list[tuple[Any, ...]]]:
+    async with world.connection("dashboard") as conn:
+        return {name: [tuple(row) for row in await conn.fetch(sql)] for name, sql in READ_MODEL.items()}
+
+
+def _patients(model: dict[str, list[tuple[Any, ...]]]) -> int:
+    absorbed = {row[1] for row in model["aliases"]}
+    known = {row[0] for row in model["facts"] if row[1] == "intake" and json.loads(row[2])}
+    return len(known - absorbed)
