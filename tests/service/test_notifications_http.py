@@ -1,94 +1,27 @@
 """The whole service over its real protocols: Kafka in, Twilio and SMTP out, the patient's page, the staff's API."""
 
-import re
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from twilio.request_validator import RequestValidator
 
-from shared.contracts.assessment import Route
-from shared.contracts.intake import Channel, ConsentKind, LeadCreated, MessageReceived
-from shared.contracts.scheduling import AppointmentCancelled, AppointmentKind, SessionScheduled
+from shared.contracts.intake import Channel, ConsentKind, MessageReceived
+from shared.contracts.scheduling import AppointmentCancelled, AppointmentKind
 from shared.ids import new_id
-from tests.support.dashboard import Producers
-from tests.support.notifications import HASH
-from tests.support.sandbox import sandbox
+from tests.support.told import told
 
 PHONE = "+18015550148"
 HTML = {"accept": "text/html"}
 
 
-class Stack:
-    def __init__(self, running, producers, outside) -> None:
-        self.running, self.producers, self.outside = running, producers, outside
-        self.http = running.http
-
-    async def approved(self, eventually, **lead) -> tuple[UUID, list[SessionScheduled], str]:
-        """A patient with six sessions, and the link that their mail brought."""
-        email = f"{new_id()}@patients.example"
-        patient = await self.lead(email=email, **lead)
-        now = datetime.fromisoformat((await self.outside.http.get("/api/clock")).json()["now"])
-        first = (now + timedelta(days=10)).replace(hour=19, minute=0, second=0, microsecond=0)
-        course, approval = new_id(), new_id()
-        booked = []
-        for number in range(1, 7):
-            at = first + timedelta(days=3 * (number - 1))
-            booked.append(
-                SessionScheduled(
-                    patient_id=patient, appointment_id=new_id(), course_id=course, approval_id=approval, number=number,
-                    of=6, route=Route.IM, starts_at=at, dose_at=at + timedelta(minutes=30),
-                    ends_at=at + timedelta(minutes=165), room_until=at + timedelta(minutes=180), zone="America/Denver",
-                    room_id="room-1", monitor_id="tran", prescriber_id="osei", policy_hash=HASH,
-                )
-            )  # fmt: skip
-        await self.producers.say("scheduling", *booked)
-        mails = await eventually(lambda: self.mails(email, 2))
-        return patient, booked, link("".join(mail["text"] for mail in mails))
-
-    async def lead(self, email: str | None, phone: str | None = None, **fields) -> UUID:
-        patient = new_id()
-        async with self.producers.services["intake"].transaction(actor="patient") as uow:
-            key = await uow.keys.create(patient)
-            box = await uow.keys.box(patient)
-            uow.publish(
-                LeadCreated(
-                    patient_id=patient, key=key, channel=Channel.WEB,
-                    contact=box.seal_json({"phone": phone, "email": email}),
-                    has_phone=phone is not None, has_email=email is not None, **({"language": "en"} | fields),
-                )
-            )  # fmt: skip
-        return patient
-
-    async def mails(self, to: str, count: int):
-        found = await self.outside.mails(to)
-        assert len(found) >= count
-        return found
-
-    async def ledger(self, patient: UUID):
-        answer = await self.http.get(f"/api/v1/patients/{patient}/messages", headers=self.running.as_staff("dana"))
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-def link(words: str) -> str:
-    found = re.search(r"http://127\.0\.0\.1:\d+(/p/[\w-]{22})\S*", words)
-    assert found, words
-    return found[1]
-
-
 @pytest.fixture(scope="module")
 async def stack(world):
-    async with (
-        sandbox(world) as outside,
-        Producers.of(world) as producers,
-        world.start("notifications", delivery_poll_seconds=0.05) as running,
-    ):
-        yield Stack(running, producers, outside)
+    async with told(world) as made:
+        yield made
 
 
 async def test_an_approved_patient_is_told_reminded_asked_and_confirms(stack, eventually):
-    patient, booked, _ = await stack.approved(eventually, phone=PHONE, consents=(ConsentKind.SMS,))
+    patient, booked, _ = await stack.approved(phone=PHONE, consents=(ConsentKind.SMS,))
     first = booked[0].starts_at
     await stack.outside.forward(to=(first - timedelta(days=3) + timedelta(hours=1)).isoformat())
 
@@ -116,8 +49,8 @@ async def test_an_approved_patient_is_told_reminded_asked_and_confirms(stack, ev
     ledger = await eventually(confirmed)
     planned = [message["kind"] for message in ledger["messages"] if message["state"] == "planned"]
     assert {"eve", "arrival", "check_in"} <= set(planned)
-    told = await eventually(lambda: delivered(stack, patient, "escort"))
-    assert told["body"].startswith("Harbor Clinic: ")
+    arrived = await eventually(lambda: delivered(stack, patient, "escort"))
+    assert arrived["body"].startswith("Harbor Clinic: ")
 
 
 async def delivered(stack, patient, kind):
@@ -128,7 +61,7 @@ async def delivered(stack, patient, kind):
 
 
 async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, eventually):
-    patient, booked, page = await stack.approved(eventually)
+    patient, booked, page = await stack.approved()
     shown = await stack.http.get(page, headers=HTML)
     assert shown.status_code == 200
     assert "Who takes you home?" in shown.text
@@ -164,7 +97,7 @@ async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, 
 
 
 async def test_looking_changes_nothing(stack, eventually):
-    patient, _, page = await stack.approved(eventually)
+    patient, _, page = await stack.approved()
     before = await stack.ledger(patient)
     for _ in range(3):
         await stack.http.get(page, headers=HTML)
@@ -184,14 +117,14 @@ NONSENSE: list[tuple[dict[str, str], int]] = [
 
 
 async def test_forms_that_make_no_sense_are_refused(stack, eventually):
-    _, booked, page = await stack.approved(eventually)
+    _, booked, page = await stack.approved()
     for form, status in NONSENSE:
         answer = await stack.http.post(f"{page}/prepare", data={"visit": str(booked[0].appointment_id), **form})
         assert answer.status_code == status, form
 
 
 async def test_empty_answers_are_asked_for_again(stack, eventually):
-    _, booked, page = await stack.approved(eventually)
+    _, booked, page = await stack.approved()
     visit = str(booked[0].appointment_id)
     ride = await stack.http.post(f"{page}/ride", data={"visit": visit, "escort": "   "}, headers=HTML)
     assert ride.status_code == 422
@@ -206,7 +139,7 @@ async def test_a_wrong_link_and_one_that_has_expired_say_so_kindly(stack, eventu
     assert (await stack.http.get("/p/AAAAAAAAAAAAAAAAAAAAAA", headers=HTML)).status_code == 404
     assert (await stack.http.get("/p/short", headers=HTML)).status_code == 404
     assert (await stack.http.post("/p/AAAAAAAAAAAAAAAAAAAAAA/ride", data={"visit": str(new_id())})).status_code == 404
-    _, booked, page = await stack.approved(eventually)
+    _, booked, page = await stack.approved()
     await stack.producers.say(
         "scheduling",
         *(
@@ -230,7 +163,7 @@ async def test_a_wrong_link_and_one_that_has_expired_say_so_kindly(stack, eventu
 
 
 async def test_only_who_cares_for_patients_reads_what_was_said(stack, eventually):
-    patient, _, _ = await stack.approved(eventually)
+    patient, _, _ = await stack.approved()
     path = f"/api/v1/patients/{patient}/messages"
     assert (await stack.http.get(path)).status_code == 401
     for person, status in (("dana", 200), ("osei", 200), ("tran", 200), ("ops", 403), ("audit", 403)):
@@ -246,7 +179,7 @@ async def test_only_who_cares_for_patients_reads_what_was_said(stack, eventually
 
 
 async def test_staff_confirm_a_ride_once(stack, eventually):
-    patient, booked, _ = await stack.approved(eventually)
+    patient, booked, _ = await stack.approved()
     path = f"/api/v1/appointments/{booked[0].appointment_id}/transport"
     dana = stack.running.as_staff("dana")
     assert (await stack.http.post(path, json={"escort": "Karin"})).status_code == 401
@@ -268,9 +201,9 @@ def signed(stack, path: str, form: dict[str, str]) -> dict[str, str]:
 
 
 async def test_reports_of_twilio_are_believed_when_signed_and_never_go_back(stack, eventually):
-    patient, _, _ = await stack.approved(eventually, phone="+18015550149", consents=(ConsentKind.SMS,))
-    told = await eventually(lambda: delivered(stack, patient, "enquiry"))
-    path = f"/webhooks/twilio/status?message={told['id']}"
+    patient, _, _ = await stack.approved(phone="+18015550149", consents=(ConsentKind.SMS,))
+    arrived = await eventually(lambda: delivered(stack, patient, "enquiry"))
+    path = f"/webhooks/twilio/status?message={arrived['id']}"
     [text] = [it for it in await stack.outside.texts("+18015550149") if "Thank you for writing" in it["body"]]
     late = {"MessageSid": text["sid"], "MessageStatus": "sent"}
     assert (await stack.http.post(path, data=late)).status_code == 403
