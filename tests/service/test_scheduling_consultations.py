@@ -181,6 +181,17 @@ async def test_somebody_busy_elsewhere_is_not_offered_and_what_stands_is_told(ca
     await calendar.book(patient, offer["starts_at"], provider_id="rios")
 
 
+async def test_a_calendar_of_somebody_unknown_is_a_task_for_operations(calendar: Calendar) -> None:
+    begins = calendar.now + timedelta(days=3)
+    busy = ExternalBusyChanged(
+        busy_id=new_id(), vendor="vagaro", provider_ref="v-88", starts_at=begins, ends_at=begins + timedelta(hours=1)
+    )
+    await calendar.say("intake", busy)
+    await eventually(lambda: calendar.count("tasks where kind = 'unknown-calendar'"), equals=1)
+    (task,) = (await calendar.get("/api/v1/tasks", "ops", role="operations"))["tasks"]
+    assert "v-88" in task["detail"]
+
+
 @pytest.mark.parametrize(
     ("person", "status"), [("tran", 403), ("ops", 403), ("audit", 403), ("dana", 422), ("osei", 422)]
 )

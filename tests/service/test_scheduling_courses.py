@@ -59,6 +59,16 @@ async def test_courses_that_arrive_together_never_share_anything(calendar: Calen
     assert overlaps == 0
 
 
+async def test_two_processes_plan_each_course_once(calendar: Calendar) -> None:
+    async with calendar.world.start("scheduling"):
+        patients = await calendar.patients(4)
+        for patient in patients:
+            await calendar.approve(patient, sessions=4)
+        for patient in patients:
+            await eventually(partial(calendar.names, patient), equals=["SessionScheduled"] * 4)
+    assert await calendar.count("appointments where patient_id = any($1)", patients) == 16
+
+
 async def test_a_revoked_approval_cancels_what_is_ahead(calendar: Calendar) -> None:
     patient = await calendar.patient()
     sessions = await calendar.course(patient)

@@ -1,11 +1,8 @@
 """Booking: free times as buttons, moving and cancelling with the consequence named; the facts are scheduling's."""
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
-from itertools import groupby
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -14,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
-from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
+from services.dashboard.pages.booking_parts import WEEK, appointment_of, clinic_of, page_link, said_of, week_of
+from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page
 from shared.clinic import Clinic
 from shared.http.auth import Staff
 from shared.http.problems import NotFound, Problem
@@ -22,21 +20,10 @@ from shared.ids import new_id
 
 router = APIRouter(include_in_schema=False)
 Booker = Annotated[Staff, Depends(staff_page("front_desk", "provider"))]
-Attendant = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor"))]
 First = Annotated[date | None, Query(alias="from")]
-WEEK = 7
 REASONS = ("patient", "illness", "transport", "fasting", "clinic", "other")
 MOVABLE = ("booked", "held")
 CANCELLABLE = ("booked", "held", "checked-in")
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """A time that can be had, and with whom."""
-
-    at: datetime
-    value: str
-    providers: tuple[str, ...]
 
 
 @router.get("/patients/{patient_id}/book")
@@ -113,35 +100,6 @@ async def cancelled(patient_id: UUID, appointment_id: UUID, request: Request, wh
     return done(f"/patients/{patient_id}")
 
 
-@router.post("/today/{appointment_id}/no-show")
-async def no_show(appointment_id: UUID, request: Request, who: Attendant) -> Response:
-    """The patient did not come."""
-    await call(request, who, "scheduling", "POST", f"/api/v1/appointments/{appointment_id}/no-show")
-    return done("/today")
-
-
-@router.get("/today")
-async def today(request: Request, who: Attendant, day: date | None = None) -> Response:
-    """One day by time: who, which room, which people."""
-    live = live_of(request)
-    await live.ready()
-    shown = day or pages_of(request).dates(request).today
-    found = await call(request, who, "scheduling", "GET", f"/api/v1/days/{shown.isoformat()}")
-    return await show(
-        request,
-        who,
-        "booking_day.html",
-        section="today",
-        day=shown,
-        earlier=shown - timedelta(days=1),
-        later=shown + timedelta(days=1),
-        opening=[tuple(map(datetime.fromisoformat, span)) for span in found["opening"]],
-        appointments=[_appointment(request, one) for one in found["appointments"]],
-        name=live.name,
-        survivor=live.survivor,
-    )
-
-
 async def _book(
     request: Request,
     who: Staff,
@@ -151,7 +109,7 @@ async def _book(
     first: date | None,
     problem: Problem | None = None,
 ) -> Response:
-    clinic = _clinic(request)
+    clinic = clinic_of(request)
     modes = clinic.appointments.consultation.modes
     mode = mode if mode in modes else modes[0]
     people = _providers(request, clinic)
@@ -160,7 +118,7 @@ async def _book(
     query = {"kind": "consultation", "mode": mode, "patient_id": str(patient_id)}
     if provider:
         query["provider"] = provider
-    times = await _week(request, who, first, query)
+    times = await week_of(request, who, first, query)
     return await show(
         request,
         who,
@@ -168,7 +126,7 @@ async def _book(
         section="board",
         status=problem.status if problem else 200,
         problem=problem,
-        said=_said(request, problem),
+        said=said_of(request, problem),
         patient_id=patient_id,
         name=live_of(request).name(patient_id),
         key=new_id(),
@@ -176,10 +134,10 @@ async def _book(
         mode=mode,
         people=people,
         provider=provider,
-        ahead=[_appointment(request, one) for one in calendar["appointments"] if one["state"] in CANCELLABLE],
+        ahead=[appointment_of(request, one) for one in calendar["appointments"] if one["state"] in CANCELLABLE],
         movable=MOVABLE,
         waiting=[course for course in calendar["courses"] if course["state"] == "infeasible"],
-        week=partial(_page, mode=mode, provider=provider),
+        week=partial(page_link, mode=mode, provider=provider),
         **times,
     )
 
@@ -198,7 +156,7 @@ async def _move(
     if found["kind"] == "consultation":
         query["provider"] = found["provider_id"]
     try:
-        times = await _week(
+        times = await week_of(
             request, who, first or found["at"].date() - timedelta(days=WEEK // 2), query, found["starts_at"]
         )
     except Problem as refused:
@@ -210,13 +168,13 @@ async def _move(
         section="board",
         status=problem.status if problem else 200,
         problem=problem,
-        said=_said(request, problem),
+        said=said_of(request, problem),
         patient_id=patient_id,
         name=live_of(request).name(patient_id),
         appointment=found,
         reasons=_reasons(request),
         reason=reason or REASONS[0],
-        week=_page,
+        week=page_link,
         **times,
     )
 
@@ -229,6 +187,8 @@ async def _cancel(
     form: FormData,
     problem: Problem | None = None,
 ) -> Response:
+    found = await _found(request, who, patient_id, appointment_id)
+    notice = clinic_of(request).course.cancellation_notice_hours
     return await show(
         request,
         who,
@@ -236,45 +196,16 @@ async def _cancel(
         section="board",
         status=problem.status if problem else 200,
         problem=problem,
-        said=_said(request, problem),
+        said=said_of(request, problem),
         patient_id=patient_id,
         name=live_of(request).name(patient_id),
-        appointment=await _found(request, who, patient_id, appointment_id),
+        appointment=found,
+        late=found["at"] - pages_of(request).dates(request).now < timedelta(hours=notice),
+        notice=notice,
         reasons=_reasons(request),
         reason=_text(form, "reason"),
         note=_text(form, "note"),
     )
-
-
-async def _week(
-    request: Request, who: Staff, first: date | None, query: dict[str, str], now: str = ""
-) -> dict[str, Any]:
-    """A week of offers by local day. It begins today at the earliest; without a date with the first free time."""
-    today = pages_of(request).dates(request).today
-    begin = max(first or today, today)
-    found = await _offers(request, who, begin, WEEK, query, now)
-    if not found and first is None:
-        ahead = await _offers(request, who, begin, _clinic(request).appointments.consultation.offer_days, query, now)
-        if ahead:
-            begin = ahead[0].at.date()
-            found = await _offers(request, who, begin, WEEK, query, now)
-    return {
-        "days": [(day, list(times)) for day, times in groupby(found, key=lambda time: time.at.date())],
-        "first": begin,
-        "earlier": max(begin - timedelta(days=WEEK), today) if begin > today else None,
-        "later": begin + timedelta(days=WEEK),
-    }
-
-
-async def _offers(request: Request, who: Staff, begin: date, days: int, query: dict[str, str], now: str) -> list[Time]:
-    """Free times from a day on, without the time `now` at which the appointment takes place already."""
-    asked = urlencode({**query, "from": begin.isoformat(), "days": days})
-    found = await call(request, who, "scheduling", "GET", f"/api/v1/offers?{asked}")
-    return [
-        Time(datetime.fromisoformat(one["starts_at"]), one["starts_at"], tuple(one["provider_ids"]))
-        for one in found["offers"]
-        if one["starts_at"] != now
-    ]
 
 
 async def _found(request: Request, who: Staff, patient_id: UUID, appointment_id: UUID) -> dict[str, Any]:
@@ -283,51 +214,17 @@ async def _found(request: Request, who: Staff, patient_id: UUID, appointment_id:
     await live.ready()
     if live.survivor(UUID(found["patient_id"])) != live.survivor(patient_id):
         raise NotFound("This person has no such appointment.")
-    return _appointment(request, found)
-
-
-def _appointment(request: Request, found: dict[str, Any]) -> dict[str, Any]:
-    say = words_of(request)
-    return {
-        **found,
-        "at": datetime.fromisoformat(found["starts_at"]),
-        "until": datetime.fromisoformat(found["ends_at"]),
-        "person_id": UUID(found["patient_id"]),
-        "people": ", ".join(say.who(one) for one in (found["provider_id"], found["monitor_id"]) if one),
-    }
-
-
-def _said(request: Request, problem: Problem | None) -> tuple[str, str]:
-    """Why not, and more of it. What scheduling says in English is shown in English only, where we have other words."""
-    if problem is None:
-        return "", ""
-    pages = pages_of(request)
-    language, key = pages.language(request), f"booking.problem_{problem.code}"
-    sentences = [one.message for one in problem.fields] or [problem.text]
-    more = " ".join(filter(None, (*sentences, problem.remedy)))
-    if not pages.texts.has(language, key):
-        return problem.title, more
-    return pages.t(request, key), more if language == "en" else ""
+    return appointment_of(request, found)
 
 
 def _reasons(request: Request) -> list[tuple[str, str]]:
     return [(one, pages_of(request).t(request, f"booking.reason_{one}")) for one in REASONS]
 
 
-def _page(first: date, **choice: str) -> str:
-    """The link to the same page, beginning on that day."""
-    return "?" + urlencode({**choice, "from": first.isoformat()})
-
-
 def _providers(request: Request, clinic: Clinic) -> list[tuple[str, str]]:
     """Whose licence is valid today; scheduling looks at the day itself."""
     now = pages_of(request).dates(request).today
     return [(one.id, one.name) for one in clinic.people if "provider" in one.roles and one.licensed_on(now)]
-
-
-def _clinic(request: Request) -> Clinic:
-    clinic: Clinic = request.app.state.service.clinic
-    return clinic
 
 
 def _text(form: FormData, name: str) -> str:
