@@ -121,11 +121,11 @@ class Step(Part):
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{2,40}$")]
     visit: Literal["session", "consultation"] = "session"
-    hours_before: Annotated[int, Field(ge=0, le=24 * 30), PROPOSED] | None = None
-    by_hours_before: Annotated[int, Field(ge=0, le=24 * 30), PROPOSED] | None = None
-    until_hours_before: Annotated[int, Field(ge=0, le=24 * 30), PROPOSED] | None = None
-    hours_after: Annotated[int, Field(ge=1, le=24 * 30), PROPOSED] | None = None
-    until_hours_after: Annotated[int, Field(ge=1, le=24 * 30), PROPOSED] | None = None
+    hours_before: Annotated[int | None, Field(ge=0, le=24 * 30), PROPOSED] = None
+    by_hours_before: Annotated[int | None, Field(ge=0, le=24 * 30)] = None
+    until_hours_before: Annotated[int | None, Field(ge=0, le=24 * 30)] = None
+    hours_after: Annotated[int | None, Field(ge=1, le=24 * 30), PROPOSED] = None
+    until_hours_after: Annotated[int | None, Field(ge=1, le=24 * 30)] = None
     asks: Literal["transport"] | None = None
     channels: Channels = ("sms", "email")
 

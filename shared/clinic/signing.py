@@ -60,6 +60,8 @@ def _walk(part: BaseModel, prefix: str) -> Iterator[Open]:
         key = f"{prefix}.{field.alias or name}" if prefix else (field.alias or name)
         value = getattr(part, name)
         origin = next((mark for mark in field.metadata if isinstance(mark, Origin)), None)
+        if value is None:
+            continue
         if origin is not None:
             if origin.basis.needs_sign_off:
                 yield Open(key, _plain(value), _WHY[origin.basis])

@@ -36,7 +36,7 @@ async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
 async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str) -> None:
     question = await questions.newest(uow.conn, await _on_this_phone(uow, patient))
     visit = await visits.find(uow.conn, question.visit_id) if question is not None else None
-    if question is None or visit is None or visit.state != "ahead" or event.media:
+    if question is None or visit is None or visit.state != "ahead" or visit.ends_at <= uow.now or event.media:
         await _for_a_person(uow, patient, event, body)
         return
     asked = await known(uow, question.patient_id)

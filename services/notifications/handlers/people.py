@@ -25,6 +25,7 @@ from shared.contracts.intake import (
     PatientErased,
 )
 from shared.http import links
+from shared.tasks import raise_task
 from shared.timers import cancel_timers
 from shared.uow import UnitOfWork
 
@@ -160,10 +161,23 @@ async def _suppress(uow: UnitOfWork, patient_id: UUID, channel: str) -> None:
 async def tell_decision(
     uow: UnitOfWork, event: AlternativeRecommended | MoreInformationRequested | CandidateDeclined
 ) -> None:
-    """The provider has an answer; what it is, a person says. Only where the clinic wants that."""
+    """The provider has an answer; what it is, a person says: who was promised a call gets one."""
     patient = await known(uow, event.patient_id)
-    if uow.clinic.messages.tell_decision:
-        await say(uow, patient, Say("answer_ready", str(event.decision_id)))
+    if not uow.clinic.messages.tell_decision:
+        return
+    await say(uow, patient, Say("answer_ready", str(event.decision_id)))
+    if isinstance(event, MoreInformationRequested):
+        return  # assessment has a task for the very question
+    await raise_task(
+        uow,
+        kind="call-with-answer",
+        subject=patient.id,
+        occurrence=str(event.decision_id),
+        role="front_desk",
+        patient_id=patient.id,
+        deadline=uow.clinic.answer_due(uow.now),
+        detail="They were told that somebody calls with their provider's answer. It stands in the chart.",
+    )
 
 
 async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
