@@ -24,6 +24,9 @@ async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
     if isinstance(event, PatientErased):
         await repository.erase(uow.conn, event.patient_id)
     payload = event.model_dump(mode="json", exclude=NEVER_KEPT, exclude_none=True)
+    touched: set[UUID | None] = {patient_id}
+    if isinstance(event, LeadMerged | LeadUnmerged):
+        touched.add(event.absorbed_id)
     await repository.tell(
         uow.conn,
         source=at.source,
@@ -34,6 +37,7 @@ async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
         at=at.time,
         actor=at.actor,
         payload=payload,
+        touched=touched,
     )
     match event:
         case TaskRaised():
@@ -51,10 +55,6 @@ async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
                 await repository.save_facts(uow.conn, event.patient_id, at.source, told)
         case _:
             pass
-    touched: set[UUID | None] = {patient_id}
-    if isinstance(event, LeadMerged | LeadUnmerged):
-        touched.add(event.absorbed_id)
-    await repository.changed(uow.conn, touched)
 
 
 async def _raised(uow: UnitOfWork, event: TaskRaised, at: Envelope) -> None:

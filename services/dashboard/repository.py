@@ -1,7 +1,7 @@
 """Every SQL statement of the dashboard."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,12 +22,16 @@ on conflict (patient_id, source) do update set facts = excluded.facts
 """
 ALL_FACTS = "select patient_id, source, facts from facts"
 FACTS_OF = "select patient_id, source, facts from facts where patient_id = any($1::uuid[])"
+# One round trip for what every event does; open pages are woken when the transaction commits.
 TELL = """
-insert into story (source, subject, sequence, patient_id, type, at, actor, payload)
-values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb) on conflict do nothing
+with told as (
+    insert into story (source, subject, sequence, patient_id, type, at, actor, payload)
+    values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb) on conflict do nothing
+), changed as (
+    insert into changes (patient_id) select unnest($9::uuid[])
+)
+select pg_notify('dashboard_changes', '')
 """
-CHANGED = "insert into changes (patient_id) values ($1)"
-NOTIFY = "select pg_notify('dashboard_changes', '')"
 STORY = """
 select source, subject, sequence, patient_id, type, at, actor, payload from story
  where patient_id = any($1::uuid[]) order by at desc, source, sequence desc limit $2
@@ -142,15 +146,11 @@ async def tell(
     at: datetime,
     actor: str,
     payload: dict[str, Any],
+    touched: Collection[UUID | None],
 ) -> None:
-    """Add an event to the story, once."""
-    await conn.execute(TELL, source, subject, sequence, patient_id, type_, at, actor, json.dumps(payload))
-
-
-async def changed(conn: asyncpg.Connection, patient_ids: Iterable[UUID | None]) -> None:
-    """Have open pages renewed when this transaction commits."""
-    await conn.executemany(CHANGED, [(patient_id,) for patient_id in patient_ids])
-    await conn.execute(NOTIFY)
+    """Add an event to the story, once, and have open pages of those it touched renewed at commit."""
+    told = json.dumps(payload)
+    await conn.execute(TELL, source, subject, sequence, patient_id, type_, at, actor, told, list(touched))
 
 
 async def story(conn: asyncpg.Connection, patient_ids: Collection[UUID], limit: int) -> list[Told]:

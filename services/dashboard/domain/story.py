@@ -44,7 +44,7 @@ def _lead_closed(p: Payload) -> Line:
 
 
 def _updated(p: Payload) -> Line:
-    fields = tuple(phrase(f"field.{name}") for name in p["changed"])
+    fields = tuple(phrase(f"field.{name}") for name in p["changed"] if name != "answer_due")
     said = p.get("message")
     return Line("person", phrase("story.LeadUpdated" if fields else "story.LeadAgain", fields=fields), said=said)
 

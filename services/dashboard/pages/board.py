@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from services.dashboard.domain.board import COLUMNS, Card, Stage, card
+from services.dashboard.domain.board import COLUMNS, Card, Stage
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.live import Live, Person
 from services.dashboard.pages.frame import live_of, pages_of, show, staff_page, words_of
@@ -61,7 +61,7 @@ def _parts(request: Request, who: Staff, now: datetime) -> dict[str, Any]:
     live = live_of(request)
     columns: dict[Stage, list[Placed]] = {stage: [] for stage in COLUMNS}
     for person in live.people.values():
-        placed = place(person, now)
+        placed = place(live, person, now)
         if placed.card.stage in columns:
             columns[placed.card.stage].append(placed)
     for cards in columns.values():
@@ -78,9 +78,9 @@ def _parts(request: Request, who: Staff, now: datetime) -> dict[str, Any]:
     }
 
 
-def place(person: Person, now: datetime) -> Placed:
+def place(live: Live, person: Person, now: datetime) -> Placed:
     """A person's card at this moment."""
-    return Placed(card(person.patient, now), person.name, person.words)
+    return Placed(live.card(person, now), person.name, person.words)
 
 
 def needs(request: Request, tasks: Iterable[Work], now: datetime) -> list[Need]:

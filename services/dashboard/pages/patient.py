@@ -1,7 +1,7 @@
 """One patient: what is next and why, the story in plain sentences, and what must be true before the next session."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any
@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from services.dashboard import repository
 from services.dashboard.calls import call
+from services.dashboard.domain.board import card
 from services.dashboard.domain.facts import Approval, Patient
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import Line, line
 from services.dashboard.live import opened
-from services.dashboard.pages.board import needs, place
+from services.dashboard.pages.board import needs
 from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
 from services.dashboard.repository import Told
 from shared.audit import audit
@@ -112,7 +113,7 @@ async def _context(
         "facts": facts,
         "name": opened(box, facts.intake.name),
         "contact": _contact(facts, box),
-        "card": place(replace(person, patient=facts), now).card if person else None,
+        "card": card(facts, now) if person else None,
         "days": _days(request, told, boxes),
         "full": len(told) == STORY_LIMIT,
         "course": course_of(facts),

@@ -29,5 +29,5 @@ async def search(
             await audit(uow, action="search", what="names", subject=None, detail={"found": len(found)})
     now = service.clock.now()
     return await show(
-        request, who, "patients.html", section="patients", q=q, found=[place(person, now) for person in found]
+        request, who, "patients.html", section="patients", q=q, found=[place(live, person, now) for person in found]
     )
