@@ -3,13 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.embedded.broker import Broker, JvmBroker
 from deploy.embedded.processes import any_free_port
 from deploy.embedded.stack import Stack
 from tests.support import kafka, postgres
@@ -120,6 +121,17 @@ async def start(world: World) -> AsyncIterator[Start]:
             return await stack.enter_async_context(world.start(name, **changes))
 
         yield begin
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """Apache Kafka that this one test may kill and launch again: `make_world(…, kafka=broker.bootstrap)`."""
+    if not JvmBroker.available():
+        pytest.skip("no JVM for a broker that keeps its topics across a restart")
+    broker = kafka.launch("jvm", tmp_path)
+    broker.wait()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture(scope="session")
