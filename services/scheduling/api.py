@@ -13,7 +13,7 @@ from services.scheduling import repository
 from services.scheduling.domain.appointments import Appointment, IllegalTransition, Mode
 from services.scheduling.domain.refusals import Refused, Taken
 from services.scheduling.handlers import changes, consultations, courses
-from services.scheduling.problems import no_longer, not_here, problem_of, taken
+from services.scheduling.problems import facts_behind, no_longer, not_here, problem_of, taken
 from services.scheduling.views import (
     AppointmentView,
     Booking,
@@ -31,7 +31,7 @@ from shared.audit import audit
 from shared.contracts.scheduling import AppointmentKind
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
-from shared.http.problems import Forbidden, Invalid, Unavailable
+from shared.http.problems import Forbidden, Invalid
 from shared.service import Service
 from shared.uow import UnitOfWork
 
@@ -243,10 +243,7 @@ async def _require_current_facts(service: Service) -> None:
     """Fail closed: while this service can't hear of revoked approvals, no session is booked anew."""
     reasons = await service.readiness()
     if "consumer" in reasons or "broker" in reasons:
-        raise Unavailable(
-            "Not now: news of approvals doesn't arrive at the moment, so nobody can be sure that this one still holds.",
-            code="facts_behind",
-        )
+        raise facts_behind()
 
 
 def _midnight(service: Service, day: date) -> datetime:

@@ -7,8 +7,9 @@ from typing import Any
 from services.scheduling.domain.appointments import IllegalTransition
 from services.scheduling.domain.refusals import Refused, Spaced, Taken, TooSoon
 from shared.clinic.model import Clinic
-from shared.http.problems import Conflict, FieldProblem, Invalid, NotFound, Problem
+from shared.http.problems import Conflict, FieldProblem, Invalid, NotFound, Problem, Unavailable
 
+BEHIND = "Not now: news of approvals doesn't arrive at the moment, so nobody can be sure that this one still holds."
 SENTENCES: dict[str, tuple[str, str]] = {
     "closed": ("Nobody who could do this works then.", "Choose one of the offered times."),
     "mode-not-offered": ("The clinic doesn't offer consultations of this kind.", "Choose another kind."),
@@ -70,11 +71,18 @@ def problem_of(refused: Refused, clinic: Clinic) -> Problem:
         )
     if refused.code == "key-reused":
         return Invalid("This Idempotency-Key was used for another request.", code="key_reused", remedy="Use a new key.")
+    if refused.code == "facts-behind":
+        return facts_behind()
     message, remedy = SENTENCES[refused.code]
     field = FieldProblem("starts_at", message, remedy)
     if refused.code in {"no-approval", "route-not-offered"}:
         return Conflict(message, code=refused.code.replace("-", "_"), title="This can't be booked now", remedy=remedy)
     return Invalid(code=refused.code.replace("-", "_"), fields=[field])
+
+
+def facts_behind() -> Problem:
+    """503: a decision depends on facts that may be missing, so the answer is no."""
+    return Unavailable(BEHIND, code="facts_behind")
 
 
 def no_longer(illegal: IllegalTransition) -> Problem:

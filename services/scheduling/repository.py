@@ -13,6 +13,7 @@ from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.spans import Span, Spans, merge
 from services.scheduling.rows import appointment, values
 from shared.contracts.assessment import CandidateApproved, Route
+from shared.inbox.positions import NUMBER
 
 # A statement that sorts its rows and never waits inside one row while holding a later one cannot deadlock with itself.
 BOOK = """
@@ -139,6 +140,12 @@ on conflict (busy_id) do update set resource = excluded.resource, during = exclu
 """
 DROP_BUSY = "delete from busy where busy_id = $1"
 
+# What assessment said of these people and was not applied here: it may be that an approval was taken back.
+UNHEARD = """
+select exists (select from parked where source = $2 and subject = any($1::uuid[]))
+    or exists (select from dead_letters where source = $2 and subject = any($1::uuid[]) and resolved_at is null)
+"""
+
 CLAIM_REQUEST = """
 insert into requests (actor, key, digest, appointment_id) values ($1, $2, $3, $4) on conflict do nothing returning true
 """
@@ -252,6 +259,12 @@ async def many(conn: asyncpg.Connection, statement: str, *arguments: Any) -> lis
 async def family(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
     """Every id that means this person, sorted; at least the one asked for."""
     return [row["patient_id"] for row in await conn.fetch(FAMILY, patient_id)]
+
+
+async def unheard(conn: asyncpg.Connection, patients: Sequence[UUID]) -> bool:
+    """Whether something that assessment said of these people still waits to be applied."""
+    found: bool = await conn.fetchval(UNHEARD, patients, NUMBER["assessment"])
+    return found
 
 
 async def add_approval(conn: asyncpg.Connection, event: CandidateApproved) -> None:

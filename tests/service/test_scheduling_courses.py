@@ -18,6 +18,7 @@ from tests.support.world import World
 
 BOOKINGS = "bookings join appointments using (appointment_id) where patient_id = $1"
 REVOKED = "approvals where approval_id = $1 and state = 'revoked'"
+WAITING = "insert into parked (source, subject, sequence, reason, headers, body) values (2, $1, 99, 'gap', '{}', '')"
 INFEASIBLE = "courses where approval_id = $1 and state = 'infeasible'"
 
 
@@ -182,6 +183,21 @@ async def test_a_longer_gap_needs_a_providers_reason_and_is_kept(calendar: Calen
     await calendar.change(last["id"], "reschedule", expect=403, **override)
     await calendar.change(last["id"], "reschedule", person="osei", **override)
     assert await calendar.count("audit where action = 'override' and subject = $1", patient) == 1
+
+
+async def test_nothing_is_booked_while_something_said_of_the_patient_waits(calendar: Calendar) -> None:
+    """Gates fail closed: a revocation may be among what was not applied yet."""
+    patient = await calendar.patient()
+    first, *_ = await calendar.course(patient)
+    waiting = (
+        "insert into parked (source, subject, sequence, reason, headers, body) values (2, $1, 99, 'gap', '{}', '')"
+    )
+    later = (datetime.fromisoformat(first["starts_at"]) + timedelta(minutes=30)).isoformat()
+    async with calendar.world.connection("scheduling") as conn:
+        await conn.execute(WAITING, patient)
+        refused = await calendar.change(first["id"], "reschedule", expect=503, starts_at=later, reason="patient")
+        assert refused["code"] == "facts_behind"
+        await conn.execute("delete from parked where subject = $1", patient)
 
 
 async def test_no_ride_holds_a_session_and_a_ride_releases_it(calendar: Calendar) -> None:

@@ -166,7 +166,8 @@ async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session
     """The session and its shape, while its approval holds.
 
     Raises:
-        Refused: the approval was revoked or has run out, or the clinic gave up this route.
+        Refused: the approval was revoked or has run out, may have been by what was not applied yet, or the clinic gave
+            up this route.
     """
     session = found.session
     if session is None:
@@ -174,6 +175,8 @@ async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session
     approval = await repository.approval(uow.conn, session.approval_id)
     if approval is None or approval.state != "current" or approval.valid_until <= uow.now:
         raise Refused("no-approval")
+    if await repository.unheard(uow.conn, await repository.family(uow.conn, found.patient_id)):
+        raise Refused("facts-behind")
     shape = house.shape_of(uow.clinic, session.route)
     if shape is None:
         raise Refused("route-not-offered")

@@ -113,7 +113,8 @@ async def draft(uow: UnitOfWork) -> Draft | None:
 
 
 async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) -> None:
-    """Book the whole plan, or say why there is none. What was decided meanwhile wins.
+    """Book the whole plan, or say why there is none. What was decided meanwhile wins; what was said of the patient and
+    not applied yet is waited for.
 
     Raises:
         Taken: somebody was faster; roll back and plan again.
@@ -124,7 +125,9 @@ async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) ->
     approval = await repository.approval(uow.conn, course.approval_id, lock=True)
     if approval is None or approval.state != "current":
         return
-    if isinstance(outcome, Plan):
+    if await repository.unheard(uow.conn, drafted.patients):
+        await uow.conn.execute(repository.POSTPONE_COURSE, course.course_id)
+    elif isinstance(outcome, Plan):
         await _book(uow, drafted, outcome)
     else:
         await _give_up(uow, course, approval, outcome.reasons)
