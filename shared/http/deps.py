@@ -13,4 +13,9 @@ def service_of(request: Request) -> Service:
     return cast("Service", request.app.state.service)
 
 
-ServiceDep = Annotated[Service, Depends(service_of)]
+async def _service(request: Request) -> Service:
+    # A coroutine: FastAPI runs plain functions in a thread, each time.
+    return service_of(request)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

@@ -109,7 +109,7 @@ async def producer(
 ProducerDep = Annotated[str, Depends(producer)]
 
 
-def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> bytes:
+async def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> bytes:
     """The hash of what the producer calls this contact."""
     if not idempotency_key or not idempotency_key.strip():
         raise BadRequest(
