@@ -189,9 +189,6 @@ async def test_nothing_is_booked_while_something_said_of_the_patient_waits(calen
     """Gates fail closed: a revocation may be among what was not applied yet."""
     patient = await calendar.patient()
     first, *_ = await calendar.course(patient)
-    waiting = (
-        "insert into parked (source, subject, sequence, reason, headers, body) values (2, $1, 99, 'gap', '{}', '')"
-    )
     later = (datetime.fromisoformat(first["starts_at"]) + timedelta(minutes=30)).isoformat()
     async with calendar.world.connection("scheduling") as conn:
         await conn.execute(WAITING, patient)
