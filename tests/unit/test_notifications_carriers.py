@@ -28,7 +28,8 @@ def settings(**changes: Any) -> Settings:
         **{
             "environment": "test", "database_url": "postgresql://nobody@nowhere/none", "clinic_file": "c",
             "clinic_key_file": "k", "public_url": "https://harbor.example", "twilio_account": "AC1",
-            "twilio_token": "t", "twilio_from": "+18015550100", "smtp_host": "127.0.0.1", "smtp_security": "none", "vendor_timeout_seconds": 2, **changes,
+            "twilio_token": "t", "twilio_from": "+18015550100", "smtp_host": "127.0.0.1",
+            "smtp_security": "none", "vendor_timeout_seconds": 2, **changes,
         }
     )  # fmt: skip
 
