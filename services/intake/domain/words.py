@@ -18,6 +18,8 @@ def clean(text: str) -> str:
     NUL, other control characters, lone surrogates and direction overrides (which make a text read differently from
     what it says) are dropped; the joiners that emoji and some scripts are written with stay.
     """
+    if text.isascii() and text.isprintable():  # most of what is typed: nothing to drop, nothing to compose
+        return _SPACES.sub(" ", text).strip()
     broken = _BREAKS.sub("\n", text)
     kept = "".join(letter for letter in broken if letter == "\n" or _is_visible(letter))
     lines = (_SPACES.sub(" ", line).strip() for line in unicodedata.normalize("NFC", kept).split("\n"))
