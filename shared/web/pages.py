@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import phonenumbers
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -22,9 +23,9 @@ YEAR = 31_536_000
 class Pages:
     """The pages of one service.
 
-    Templates get: `clinic`, `lang`, `languages`, `t(key, **values)`, `dates` (see `Dates`), `asset(name)`, `path`,
-    `language_url(other)`, `request`, and what `render` is given. `base.html` is for patients, `staff.html` for staff,
-    `components.html` holds the macros.
+    Templates get: `clinic`, `lang`, `languages`, `t(key, **values)`, `dates` (see `Dates`), `as_phone(number)`,
+    `asset(name)`, `path`, `language_url(other)`, `request`, and what `render` is given. `base.html` is for patients,
+    `staff.html` for staff, `components.html` holds the macros.
     """
 
     def __init__(self, package: str) -> None:
@@ -54,6 +55,7 @@ class Pages:
             t=partial(self.texts.get, language),
             has_text=partial(self.texts.has, language),
             dates=self.dates(request),
+            as_phone=partial(as_phone, clinic.country),
             **context,
         )
         response = HTMLResponse(page, status_code=status)
@@ -78,6 +80,17 @@ class Pages:
     def t(self, request: Request, key: str, /, **values: object) -> str:
         """A text for code outside templates."""
         return self.texts.get(self.language(request), key, **values)
+
+
+def as_phone(country: str, number: str) -> str:
+    """A number as people there write it: `(801) 555-0148`, with its prefix when it is another country's."""
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException:
+        return number
+    near = phonenumbers.region_code_for_number(parsed) == country
+    style = phonenumbers.PhoneNumberFormat.NATIONAL if near else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(parsed, style)
 
 
 def _accepted(request: Request) -> list[str]:

@@ -1,5 +1,6 @@
 """One patient: what is next and why, the story in plain sentences, and what must be true before the next session."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,6 @@ from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 
-import phonenumbers
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,9 +32,10 @@ from shared.service import Service
 
 router = APIRouter(prefix="/patients")
 Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor", "auditor"))]
-INTERNATIONAL = phonenumbers.PhoneNumberFormat.INTERNATIONAL
 STORY_LIMIT = 300
-CLIP = 600
+CLIP = 240
+# A patient's link opens the patient's page: staff read that there was one, not the key to it.
+LINK = re.compile(r"(https?://\S+/)[A-Za-z0-9_-]{22}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,7 @@ def _signable(approval: Approval | None) -> Approval | None:
 def _contact(facts: Patient, box: Box | None) -> dict[str, str]:
     found = box.open_json(facts.intake.contact) if box and facts.intake.contact else {}
     phone, email = str(found.get("phone") or ""), str(found.get("email") or "")
-    shown = phonenumbers.format_number(phonenumbers.parse(phone), INTERNATIONAL) if phone else ""
-    return {"phone": phone, "phone_shown": shown, "email": email}
+    return {"phone": phone, "email": email}
 
 
 def _escort(facts: Patient, box: Box | None) -> str:
@@ -147,10 +147,10 @@ def _days(request: Request, told: Sequence[Told], boxes: dict[UUID, Box]) -> lis
     spoken: list[Spoken] = []
     for event in _booked_together(told):
         made = line(event[0].name, event[0].payload) if len(event) == 1 else _together(event)
-        said = opened(boxes.get(event[0].patient_id), made.said)
+        said = LINK.sub(r"\1…", opened(boxes.get(event[0].patient_id), made.said))
         key = f"{event[0].source}-{event[0].patient_id}-{event[0].sequence}"
-        rest = said[CLIP:] if len(said) > CLIP else ""
-        spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), said[:CLIP], rest))
+        shown = said if len(said) <= CLIP else said[:CLIP].rsplit(maxsplit=1)[0]
+        spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), shown, said[len(shown) :].strip()))
     days = groupby(spoken, key=lambda it: it.at.astimezone(dates.tz).date())
     return [(dates.day(day), list(lines)) for day, lines in days]
 
