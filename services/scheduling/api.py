@@ -40,7 +40,7 @@ T = TypeVar("T")
 ATTEMPTS = 5
 """How often a booking looks again when another was faster; the last look says who."""
 ALTERNATIVES = 3
-ALTERNATIVE_DAYS = 14
+ALTERNATIVE_DAYS = (2, 14)
 
 Reader = Annotated[Staff, Depends(staff("front_desk", "provider", "monitor", "operations"))]
 Booker = Annotated[Staff, Depends(staff("front_desk", "provider"))]
@@ -231,12 +231,15 @@ async def _in_turn(service: Service, who: Staff, act: Callable[[UnitOfWork], Awa
 
 
 async def _next_times(service: Service, body: Booking, after: datetime) -> list[datetime]:
+    """The next few; looks near first, because everybody who lost a race asks at once."""
     async with service.reading() as uow:
         patients = await repository.family(uow.conn, body.patient_id)
-        free = await consultations.free_times(
-            uow, body.mode, after, after + timedelta(days=ALTERNATIVE_DAYS), body.provider_id, patients
-        )
-    return [one.starts_at for one in free[:ALTERNATIVES]]
+        for days in ALTERNATIVE_DAYS:
+            last = after + timedelta(days=days)
+            free = await consultations.free_times(uow, body.mode, after, last, body.provider_id, patients)
+            if len(free) >= ALTERNATIVES or days == ALTERNATIVE_DAYS[-1]:
+                return [one.starts_at for one in free[:ALTERNATIVES]]
+    return []
 
 
 async def _require_current_facts(service: Service) -> None:

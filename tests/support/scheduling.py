@@ -120,6 +120,15 @@ class Calendar:
             number: int = await conn.fetchval("select count(*) from " + what, *arguments)
         return number
 
+    async def deadlocks(self) -> int:
+        """How many PostgreSQL has broken up in this world so far."""
+        async with self.world.connection() as conn:
+            await conn.execute("select pg_stat_force_next_flush()")
+            number: int = await conn.fetchval(
+                "select deadlocks from pg_stat_database where datname = current_database()"
+            )
+        return number
+
     async def log(self, patient: UUID) -> list[tuple[str, dict[str, Any]]]:
         """What was published about this patient, in order."""
         async with self.world.connection("scheduling") as conn:
