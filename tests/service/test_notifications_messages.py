@@ -261,3 +261,34 @@ async def test_who_moves_to_another_zone_is_texted_by_their_new_clock(at_desk):
     await at_desk.hear(LeadUpdated(patient_id=patient, changed=("zone",), zone="Europe/Madrid"))
     arrival = (await at_desk.rows(patient, kind="arrival", channel="sms"))[0]
     assert arrival["due_at"].astimezone(at_desk.service.clinic.tz) < arrival["until_at"] - timedelta(hours=1)
+
+
+async def test_news_of_a_visit_in_the_morning_does_not_wait_for_the_morning(world):
+    night = NOON + timedelta(hours=13)
+    async with desk(world, at=night) as at_desk:
+        soon, later = await at_desk.lead(), await at_desk.lead()
+        for patient, hours in ((soon, 8), (later, 14)):
+            at = night + timedelta(hours=hours)
+            await at_desk.hear(
+                ConsultationScheduled(
+                    patient_id=patient, appointment_id=new_id(), starts_at=at, ends_at=at + timedelta(hours=1),
+                    zone="America/Denver", provider_id="osei", mode="video", booked_by="patient", policy_hash=HASH,
+                )
+            )  # fmt: skip
+        await at_desk.deliver()
+        assert "consultation_scheduled" in dict(await at_desk.said(soon))
+        assert "consultation_scheduled" not in dict(await at_desk.said(later))
+        assert "consultation_scheduled" in dict(await at_desk.said(later, "email"))
+
+
+async def test_a_visit_within_the_hour_is_still_confirmed(at_desk):
+    patient = await at_desk.lead()
+    at = NOON + timedelta(minutes=50)
+    await at_desk.hear(
+        ConsultationScheduled(
+            patient_id=patient, appointment_id=new_id(), starts_at=at, ends_at=at + timedelta(hours=1),
+            zone="America/Denver", provider_id="osei", mode="phone", booked_by="staff", policy_hash=HASH,
+        )
+    )  # fmt: skip
+    await at_desk.deliver()
+    assert "consultation_scheduled" in dict(await at_desk.said(patient))

@@ -17,6 +17,8 @@ from shared.uow import UnitOfWork
 
 TIMER = "message"
 NO_HURRY = timedelta(days=3)
+IN_TIME = timedelta(hours=2)
+"""News of a visit that would arrive later than this before it is told at once, also at night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,8 @@ def _due(uow: UnitOfWork, target: Patient, what: Say, channel: SmsOrEmail) -> da
     wanted = uow.now + what.wait
     if channel == "email" or what.exempt:
         return wanted
-    until = what.until or wanted + NO_HURRY
-    return arrives(window_of(uow.clinic, target), uow.now, wanted, until, until) or wanted
+    latest = what.until - IN_TIME if what.until else wanted + NO_HURRY
+    return arrives(window_of(uow.clinic, target), uow.now, wanted, latest, latest) or wanted
 
 
 async def schedule(uow: UnitOfWork, patient_id: UUID, message_id: UUID, due_at: datetime) -> None:
@@ -168,7 +170,8 @@ async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> boo
         return True
     window = window_of(uow.clinic, target)
     until = row.until_at or uow.now + NO_HURRY
-    at = arrives(window, uow.now, uow.now, until, until) or uow.now
+    latest = until if row.ladder else until - IN_TIME
+    at = arrives(window, uow.now, uow.now, latest, latest) or uow.now
     if at > uow.now:
         await _postpone(uow, row, at)
         return False
