@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query
 
 from services.scheduling import repository
 from services.scheduling.domain.appointments import Appointment, IllegalTransition, Mode
+from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.refusals import Refused, Taken
 from services.scheduling.handlers import changes, consultations, courses
 from services.scheduling.problems import facts_behind, no_longer, not_here, problem_of, taken
@@ -40,7 +41,7 @@ T = TypeVar("T")
 ATTEMPTS = 5
 """How often a booking looks again when another was faster; the last look says who."""
 ALTERNATIVES = 3
-ALTERNATIVE_DAYS = (2, 14)
+NEAR_DAYS, FAR_DAYS = 2, 14
 
 Reader = Annotated[Staff, Depends(staff("front_desk", "provider", "monitor", "operations"))]
 Booker = Annotated[Staff, Depends(staff("front_desk", "provider"))]
@@ -234,12 +235,15 @@ async def _next_times(service: Service, body: Booking, after: datetime) -> list[
     """The next few; looks near first, because everybody who lost a race asks at once."""
     async with service.reading() as uow:
         patients = await repository.family(uow.conn, body.patient_id)
-        for days in ALTERNATIVE_DAYS:
+
+        async def within(days: int) -> list[Offer]:
             last = after + timedelta(days=days)
-            free = await consultations.free_times(uow, body.mode, after, last, body.provider_id, patients)
-            if len(free) >= ALTERNATIVES or days == ALTERNATIVE_DAYS[-1]:
-                return [one.starts_at for one in free[:ALTERNATIVES]]
-    return []
+            return await consultations.free_times(uow, body.mode, after, last, body.provider_id, patients)
+
+        free = await within(NEAR_DAYS)
+        if len(free) < ALTERNATIVES:
+            free = await within(FAR_DAYS)
+    return [one.starts_at for one in free[:ALTERNATIVES]]
 
 
 async def _require_current_facts(service: Service) -> None:
