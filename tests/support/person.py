@@ -122,11 +122,11 @@ class Person:
         page = await self.send(page, page.form("/password"), username=login["id"], password=login["password"])
         return await self.confirm(page)
 
-    async def confirm(self, page: Page) -> Page:
+    async def confirm(self, page: Page, **also: str) -> Page:
         """Give the authenticator's code where it is asked for."""
         assert self.authenticator is not None
         form = next(form for form in page.forms if "code" in form.fields)
-        return await self.send(page, form, code=self.authenticator.code())
+        return await self.send(page, form, code=self.authenticator.code(), **also)
 
     async def close(self) -> None:
         """Close the browser."""
