@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import picture
+from tests.support.browser import picture, violations
 from tests.support.patients import Cast
 from tests.support.waiting import eventually
 
@@ -110,7 +110,9 @@ async def test_it_speaks_spanish_by_day_and_night(window, cast, scheme):
     page = await window.open("/?lang=es", color_scheme=scheme)
     await expect(page.locator("#needs")).to_contain_text("Le necesita ahora")
     await picture(page, f"board-es-{scheme}")
+    assert await violations(page) == []
     patient = await page.locator(".card a").first.get_attribute("href")
     await page.goto(window.desk.running.url + patient)
     await expect(page.locator("html")).to_have_attribute("lang", "es")
     await picture(page, f"patient-es-{scheme}")
+    assert await violations(page) == []

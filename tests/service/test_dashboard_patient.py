@@ -63,6 +63,13 @@ async def test_who_is_not_of_the_care_team_reads_no_story(desk, producers, perso
     assert "Private Person" not in answer.text
 
 
+async def test_who_is_not_of_the_care_team_reads_nobodys_words_on_the_board(desk, producers, eventually):
+    await producers.lead("Quiet Person", "My own words")
+    async with await desk.as_staff("dana") as dana, await desk.as_staff("ops") as ops:
+        await eventually(lambda: _has(dana, "/", "My own words"), timeout=15)
+        assert "My own words" not in await page(ops, "/")
+
+
 async def test_an_unknown_patient_is_a_kind_page(desk):
     async with await desk.as_staff("dana") as browser:
         answer = await browser.get(f"/patients/{uuid4()}")

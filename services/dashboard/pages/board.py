@@ -19,6 +19,7 @@ from shared.http.deps import ServiceDep
 
 router = APIRouter()
 Anyone = Annotated[Staff, Depends(staff_page())]
+CARE = frozenset({"front_desk", "provider", "monitor"})
 COLUMN_LIMIT = 40
 NEEDS_LIMIT = 12
 
@@ -61,7 +62,7 @@ def _parts(request: Request, who: Staff, now: datetime) -> dict[str, Any]:
     live = live_of(request)
     columns: dict[Stage, list[Placed]] = {stage: [] for stage in COLUMNS}
     for person in live.people.values():
-        placed = place(live, person, now)
+        placed = place(live, person, now, words=bool(who.roles & CARE))
         if placed.card.stage in columns:
             columns[placed.card.stage].append(placed)
     for cards in columns.values():
@@ -78,9 +79,9 @@ def _parts(request: Request, who: Staff, now: datetime) -> dict[str, Any]:
     }
 
 
-def place(live: Live, person: Person, now: datetime) -> Placed:
-    """A person's card at this moment."""
-    return Placed(live.card(person, now), person.name, person.words)
+def place(live: Live, person: Person, now: datetime, *, words: bool = True) -> Placed:
+    """A person's card at this moment; with their own words for those who care for them."""
+    return Placed(live.card(person, now), person.name, person.words if words else "")
 
 
 def needs(request: Request, tasks: Iterable[Work], now: datetime) -> list[Need]:
