@@ -252,6 +252,16 @@ async def test_after_a_merge_messages_go_to_the_person_they_turned_out_to_be(at_
     assert any("Mon 15 Dec" in text["body"] for text in await at_desk.outside.texts("+18015559001"))
 
 
+async def test_a_merge_may_be_heard_of_before_the_absorbed_person(at_desk):
+    survivor = await at_desk.lead(phone="+18015559002")
+    patient = new_id()
+    await at_desk.hear(LeadMerged(patient_id=survivor, absorbed_id=patient, reason="same-person"))
+    await at_desk.lead(patient=patient, phone=None, email=None)
+    await at_desk.course(patient, NOON + 14 * DAY, sessions=1)
+    await at_desk.deliver()
+    assert any("Mon 15 Dec" in text["body"] for text in await at_desk.outside.texts("+18015559002"))
+
+
 async def test_who_moves_to_another_zone_is_texted_by_their_new_clock(at_desk):
     patient = await at_desk.lead()
     await at_desk.course(patient, NOON + 14 * DAY + timedelta(hours=5), sessions=1)

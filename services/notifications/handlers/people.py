@@ -181,18 +181,21 @@ async def tell_decision(
 
 
 async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
-    """Messages to the absorbed go to the one whom they turned out to be."""
-    survivor = await known(uow, event.patient_id)
-    absorbed = await known(uow, event.absorbed_id)
-    await people.alias(uow.conn, absorbed.id, survivor.id)
-    await replan_all(uow, await known(uow, absorbed.id))
+    """Messages to the absorbed go to the one whom they turned out to be, also where the absorbed is not known yet."""
+    await people.alias(uow.conn, event.absorbed_id, event.patient_id)
+    await _replan_known(uow, event.absorbed_id)
 
 
 async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
     """The absorbed stands for themselves again."""
-    absorbed = await known(uow, event.absorbed_id)
-    await people.alias(uow.conn, absorbed.id, None)
-    await replan_all(uow, await known(uow, absorbed.id))
+    await people.unalias(uow.conn, event.absorbed_id)
+    await _replan_known(uow, event.absorbed_id)
+
+
+async def _replan_known(uow: UnitOfWork, patient_id: UUID) -> None:
+    patient = await people.find(uow.conn, patient_id, lock=True)
+    if patient is not None:
+        await replan_all(uow, patient)
 
 
 async def forget(uow: UnitOfWork, event: PatientErased) -> None:

@@ -120,7 +120,7 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         return
     patient = await known(uow, row.patient_id)
     row = await messages.find(uow.conn, message_id, lock=True)
-    if row is None or row.state is not State.PLANNED:
+    if row is None or row.state is not State.PLANNED or await _went_with_host(uow, row):
         return
     target = await reached_as(uow, patient)
     if row.until_at is not None and uow.now > row.until_at:
@@ -134,6 +134,16 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
     else:
         await _go(uow, row, recipient)
+
+
+async def _went_with_host(uow: UnitOfWork, row: MessageRow) -> bool:
+    """One that travels inside another goes with it, whichever of their timers fires first; else it goes alone."""
+    host = await messages.find(uow.conn, row.carried_by) if row.carried_by is not None else None
+    if host is None or host.state is not State.PLANNED or host.due_at > uow.now:
+        return False
+    await release(uow, host.id)
+    after = await messages.find(uow.conn, row.id)
+    return after is None or after.state is not State.PLANNED
 
 
 async def named_visits(uow: UnitOfWork, row: MessageRow) -> list[VisitRow]:

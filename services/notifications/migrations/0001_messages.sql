@@ -11,11 +11,16 @@ create table patients (
     sms_consent boolean not null default false,
     sms_out     boolean not null default false,      -- said STOP
     email_out   boolean not null default false,
-    alias_of    uuid references patients,            -- merged: messages go to the other one
     erased_at   timestamptz
 );
 create index patients_phone on patients (phone_hash) where phone_hash is not null;
-create index patients_alias on patients (alias_of) where alias_of is not null;
+
+-- Who turned out to be whom: messages go to the other one. The merge may be known before the absorbed person is.
+create table aliases (
+    absorbed_id uuid primary key,
+    patient_id  uuid not null
+);
+create index aliases_patient on aliases (patient_id);
 
 -- What notifications needs to know of an appointment.
 create table visits (

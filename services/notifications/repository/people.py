@@ -8,9 +8,9 @@ import asyncpg
 from services.notifications.rows import Patient
 
 _ALL = """
-select id, name, contact, phone_hash, has_phone, has_email, language, zone, sms_consent, sms_out, email_out, alias_of,
-       erased_at is not null as erased
-  from patients
+select p.id, p.name, p.contact, p.phone_hash, p.has_phone, p.has_email, p.language, p.zone, p.sms_consent, p.sms_out,
+       p.email_out, a.patient_id as alias_of, p.erased_at is not null as erased
+  from patients p left join aliases a on a.absorbed_id = p.id
 """
 ADD = """
 insert into patients (id, name, contact, phone_hash, has_phone, has_email, language, zone, sms_consent)
@@ -18,10 +18,10 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (id) do nothing
 returning id
 """
-FIND = _ALL + " where id = $1"
-LOCK = _ALL + " where id = $1 for update"
+FIND = _ALL + " where p.id = $1"
+LOCK = _ALL + " where p.id = $1 for update of p"
 WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
-ABSORBED = "select id from patients where alias_of = $1"
+ABSORBED = "select absorbed_id from aliases where patient_id = $1"
 CHANGE = """
 update patients set name = coalesce($2, name), contact = coalesce($3, contact),
        phone_hash = case when $3::text is null then phone_hash else $4 end,
@@ -30,7 +30,11 @@ update patients set name = coalesce($2, name), contact = coalesce($3, contact),
  where id = $1
 """
 ALLOW = "update patients set sms_consent = $2, sms_out = $3, email_out = $4 where id = $1"
-ALIAS = "update patients set alias_of = $2 where id = $1"
+ALIAS = """
+insert into aliases (absorbed_id, patient_id) values ($1, $2)
+on conflict (absorbed_id) do update set patient_id = excluded.patient_id
+"""
+UNALIAS = "delete from aliases where absorbed_id = $1"
 ERASE = """
 update patients set name = null, contact = null, phone_hash = null, has_phone = false, has_email = false,
        sms_consent = false, zone = null, erased_at = $2
@@ -86,7 +90,7 @@ async def with_phone(conn: asyncpg.Connection, phone_hash: bytes) -> list[UUID]:
 
 async def absorbed(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
     """Who turned out to be this patient."""
-    return [row["id"] for row in await conn.fetch(ABSORBED, patient_id)]
+    return [row["absorbed_id"] for row in await conn.fetch(ABSORBED, patient_id)]
 
 
 async def change(
@@ -110,9 +114,14 @@ async def allow(conn: asyncpg.Connection, patient_id: UUID, *, sms: bool, sms_ou
     await conn.execute(ALLOW, patient_id, sms, sms_out, email_out)
 
 
-async def alias(conn: asyncpg.Connection, patient_id: UUID, to: UUID | None) -> None:
-    """Messages to this patient go to that one; or to themselves again."""
-    await conn.execute(ALIAS, patient_id, to)
+async def alias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUID) -> None:
+    """Messages to the absorbed go to that patient."""
+    await conn.execute(ALIAS, absorbed_id, patient_id)
+
+
+async def unalias(conn: asyncpg.Connection, absorbed_id: UUID) -> None:
+    """They stand for themselves again."""
+    await conn.execute(UNALIAS, absorbed_id)
 
 
 async def erase(conn: asyncpg.Connection, patient_id: UUID, at: datetime) -> None:
