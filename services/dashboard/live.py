@@ -99,7 +99,7 @@ class Live:
     async def changes(self, conn: asyncpg.Connection, cursor: int, patient_id: UUID | None) -> bool:
         """Whether a page that has seen everything up to `cursor` missed something."""
         found = await repository.since(conn, cursor)
-        if cursor > found.cursor or (found.rows and await repository.forgotten(conn, cursor)):
+        if cursor > found.cursor or await repository.forgotten(conn, cursor):
             return True
         ids = self.family(patient_id) if patient_id else set()
         return any(not patient_id or who in ids for who in found.rows.values())

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from shared.contracts.intake import LeadClosed
 from tests.support.dashboard import Desk, Producers
 
 
@@ -72,3 +73,31 @@ async def test_a_page_that_was_away_learns_with_its_cursor_that_it_missed_someth
 async def test_nobody_without_a_session_can_listen(desk):
     answer = await desk.running.http.get("/live/changes")
     assert answer.status_code == 401
+
+
+async def test_a_page_that_was_away_for_longer_than_changes_are_kept_is_told_so(desk):
+    long_ago = {"last-event-id": "1"}
+    async with await desk.as_staff("dana") as dana, dana.stream("GET", "/live/changes", headers=long_ago) as stream:
+        async with asyncio.timeout(3):
+            async for line in stream.aiter_lines():
+                if line.startswith("event: changed"):
+                    break
+
+
+async def test_a_page_of_one_patient_hears_of_nobody_else(desk, producers, eventually):
+    first, second = await producers.lead("First Person"), await producers.lead("Second Person")
+    live = desk.running.service.state.live
+    await eventually(lambda: {first, second} <= set(live.people), timeout=15)
+    async with await desk.as_staff("dana") as browser:
+        path = f"/live/changes?after={live.cursor}&patient={first}"
+        async with browser.stream("GET", path) as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("retry:")
+            [listener] = [it for it in live._listeners if it.patient_id == first]
+            await producers.say("intake", LeadClosed(patient_id=second, reason="no_reply"))
+            await eventually(lambda: live.people[second].patient.intake.closed, timeout=15)
+            assert not listener.woken.is_set()
+            await producers.say("intake", LeadClosed(patient_id=first, reason="no_reply"))
+            async with asyncio.timeout(5):
+                while not (await anext(lines)).startswith("event: changed"):
+                    pass
