@@ -80,17 +80,17 @@ class MessageRow:
     planned_at: datetime
     due_at: datetime
     until_at: datetime | None
-    state: State
-    reason: str | None
-    carried_by: UUID | None
-    recipient: str | None
-    subject_line: str | None
-    body: str | None
-    attempts: int
-    first_try_at: datetime | None
-    vendor_id: str | None
-    sent_at: datetime | None
-    delivered_at: datetime | None
+    state: State = State.PLANNED
+    reason: str | None = None
+    carried_by: UUID | None = None
+    recipient: str | None = None
+    subject_line: str | None = None
+    body: str | None = None
+    attempts: int = 0
+    first_try_at: datetime | None = None
+    vendor_id: str | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,9 @@ def _stated(part: BaseModel) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """The value as the file writes it, so that a signature can name it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     return list(value) if isinstance(value, tuple) else value
 
 

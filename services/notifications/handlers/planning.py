@@ -87,17 +87,6 @@ def _row(uow: UnitOfWork, patient: Patient, visit: VisitRow, rung: Rung) -> Mess
         planned_at=uow.now,
         due_at=rung.due_at,
         until_at=rung.until_at,
-        state=State.PLANNED,
-        reason=None,
-        carried_by=None,
-        recipient=None,
-        subject_line=None,
-        body=None,
-        attempts=0,
-        first_try_at=None,
-        vendor_id=None,
-        sent_at=None,
-        delivered_at=None,
     )
 
 

@@ -77,17 +77,6 @@ def _row(patient: Patient, what: Say, channel: SmsOrEmail, now: datetime, due_at
         planned_at=now,
         due_at=due_at,
         until_at=what.until,
-        state=State.PLANNED,
-        reason=None,
-        carried_by=None,
-        recipient=None,
-        subject_line=None,
-        body=None,
-        attempts=0,
-        first_try_at=None,
-        vendor_id=None,
-        sent_at=None,
-        delivered_at=None,
     )
 
 
