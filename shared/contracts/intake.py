@@ -90,13 +90,17 @@ class LeadClosed(PatientEvent):
 
 
 class MessageReceived(PatientEvent):
-    """A known person wrote, called or answered. `keyword` is what intake recognised at once."""
+    """A known person wrote, called or answered. `keyword` is what intake recognised at once.
+
+    `missed_call`: they called, nobody spoke with them and they left no words; their number can be texted.
+    """
 
     message_id: UUID
     channel: Channel
     body: Sealed
     keyword: Literal["stop", "start", "help"] | None = None
     media: int = Field(default=0, ge=0, le=100)
+    missed_call: bool = False
     received_at: Moment
 
 
@@ -119,7 +123,11 @@ class ConsentRevoked(PatientEvent):
 
 
 class ExternalBookingReceived(PatientEvent):
-    """An appointment was booked, moved or cancelled in another system."""
+    """An appointment was booked, moved or cancelled in another system; the whole of it as it stands there now.
+
+    `status` is one of `requested` (that system waits for somebody's yes), `booked`, `completed`, `no-show`, `cancelled`.
+    `external_id` names it for good. Of two, the one with the later `changed_at` is true.
+    """
 
     vendor: Code
     external_id: Code
