@@ -26,11 +26,11 @@ Writer = Annotated[Staff, Depends(staff("front_desk", "provider"))]
 Signing = Annotated[Staff, Depends(staff("provider", step_up=True))]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Save(_Body):
+class _Save(Body):
     """`version` is the one that was edited; 0 where the section was never saved."""
 
     version: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -52,11 +52,11 @@ class SaveInsurance(_Save):
     content: Insurance
 
 
-class Revocation(_Body):
+class Revocation(Body):
     reason: Reason
 
 
-class Clearance(_Body):
+class Clearance(Body):
     reason: Reason
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.assessment import api
+from services.assessment import api, api_day
 from services.assessment.consumers import consumes
 from services.assessment.jobs import timers
 from services.assessment.settings import Settings
@@ -14,4 +14,4 @@ from shared.service import Service
 def create(settings: Settings | None = None) -> FastAPI:
     """The service, not yet started."""
     service = Service("assessment", settings or Settings(), consumes=consumes, timers=timers)
-    return create_app(service, title="Passage: assessment", routers=[api.router, tasks])
+    return create_app(service, title="Passage: assessment", routers=[api.router, api_day.router, tasks])

@@ -87,3 +87,37 @@ class ConcernRow:
     cleared_at: datetime | None
     cleared_by: str | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VitalsRow:
+    """One reading and what the clinic's limits said about it then."""
+
+    id: UUID
+    patient_id: UUID
+    appointment_id: UUID | None
+    phase: str
+    taken_at: datetime
+    systolic: int | None
+    diastolic: int | None
+    heart_rate: int | None
+    spo2: int | None
+    hold: str
+    flags: list[str]
+    author: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SideEffectRow:
+    """What the patient felt; `note` is sealed."""
+
+    id: UUID
+    patient_id: UUID
+    appointment_id: UUID | None
+    effect: str
+    severity: str
+    began_at: datetime
+    note: str | None
+    author: str
+    recorded_at: datetime

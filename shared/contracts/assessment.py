@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.contracts.base import Code, Contract, Hash, Moment, PatientEvent, Sealed
+from shared.contracts.base import Code, Contract, Hash, Language, Moment, PatientEvent, Sealed
 
 
 class Route(StrEnum):
@@ -194,3 +194,28 @@ class SafetyConcernCleared(PatientEvent):
     provider_id: Code
     cleared_at: Moment
     reason: Sealed
+
+
+class TreatmentConsentSigned(PatientEvent):
+    """The patient signed the text with this hash, for sessions by this route; an earlier signature is replaced."""
+
+    consent_id: UUID
+    route: Route
+    text_hash: Hash
+    text_version: Code
+    language: Language
+    signed_at: Moment
+
+
+class TreatmentConsentWithdrawn(PatientEvent):
+    """The patient took it back, or the clinic did for them; effective at once."""
+
+    consent_id: UUID
+    route: Route
+    withdrawn_at: Moment
+
+
+class ChartReopened(PatientEvent):
+    """A patient who was elsewhere, or had been declined, is assessed again. What was decided stays on record."""
+
+    reopened_at: Moment

@@ -34,6 +34,9 @@ EVENTS: dict[Source, tuple[type[Event], ...]] = {
         assessment.OutcomeMeasured,
         assessment.SafetyConcernRaised,
         assessment.SafetyConcernCleared,
+        assessment.TreatmentConsentSigned,
+        assessment.TreatmentConsentWithdrawn,
+        assessment.ChartReopened,
         *_TASKS,
     ),
     "scheduling": (

@@ -5,12 +5,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from services.assessment import repository
 from services.assessment.domain import screening
 from services.assessment.domain.chart import Chart, State
 from services.assessment.domain.refusals import Unknown
 from services.assessment.domain.screening import Finding, Resistance
 from services.assessment.domain.sections import History, Section, SectionKind, Tried, read
+from services.assessment.repository import charts as repository
 from services.assessment.rows import SectionRow
 from shared.clinic.model import Clinic
 from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
@@ -19,15 +19,19 @@ from shared.tasks import close_task, raise_task
 from shared.timers import cancel_timers
 from shared.uow import UnitOfWork
 
-COMPLETE, SIGN, MORE, FOLLOW_UP, SAFETY, COMPARE = (
+COMPLETE, SIGN, MORE, FOLLOW_UP, SAFETY, COMPARE, VITALS, EFFECT, PAYER, CHANGED = (
     "complete-assessment",
     "sign-decision",
     "more-information",
     "follow-up-alternative",
     "safety-concern",
     "compare-charts",
+    "vitals-review",
+    "severe-side-effect",
+    "check-insurance",
+    "something-changed",
 )
-TASKS = (COMPLETE, SIGN, MORE, FOLLOW_UP, SAFETY, COMPARE)
+TASKS = (COMPLETE, SIGN, MORE, FOLLOW_UP, SAFETY, COMPARE, VITALS, EFFECT, PAYER, CHANGED)
 EXPIRES = "approval-expires"
 
 

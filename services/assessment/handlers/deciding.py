@@ -4,7 +4,6 @@ import json
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
-from services.assessment import repository
 from services.assessment.domain import chart as charts
 from services.assessment.domain.canonical import canonical
 from services.assessment.domain.chart import Chart
@@ -24,6 +23,7 @@ from services.assessment.domain.decision import (
 )
 from services.assessment.domain.refusals import Unknown
 from services.assessment.handlers.charts import EXPIRES, FOLLOW_UP, MORE, SAFETY, SIGN, held, moved, today
+from services.assessment.repository import charts as repository
 from services.assessment.rows import AssessmentRow, DecisionRow
 from shared.contracts.assessment import SafetyConcernCleared, Severity
 from shared.ids import new_id

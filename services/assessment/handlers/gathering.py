@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.assessment import repository
 from services.assessment.domain import chart as charts
 from services.assessment.domain import screening
 from services.assessment.domain.canonical import canonical
@@ -25,6 +24,7 @@ from services.assessment.handlers.charts import (
     screened,
     today,
 )
+from services.assessment.repository import charts as repository
 from services.assessment.rows import AssessmentRow, ConcernRow, SectionRow
 from services.assessment.views import person_of
 from shared.contracts.assessment import AssessmentCompleted, Flag, InsuranceVerified, SafetyConcernRaised, Severity

@@ -1,10 +1,10 @@
 """A chart is opened by a first contact; two charts that turn out to be one person's; a person who is erased."""
 
-from services.assessment import repository
 from services.assessment.domain import chart as charts
 from services.assessment.domain.sections import SectionKind
 from services.assessment.handlers.charts import COMPARE, TASKS, held, moved, opened
 from services.assessment.handlers.gathering import keep
+from services.assessment.repository import charts as repository
 from shared.contracts.intake import LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.tasks import close_task, raise_task
 from shared.timers import cancel_timers

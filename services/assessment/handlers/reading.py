@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.assessment import repository, views
+from services.assessment import views
 from services.assessment.domain import screening
 from services.assessment.domain.canonical import digest
 from services.assessment.domain.chart import Chart
@@ -10,6 +10,7 @@ from services.assessment.domain.refusals import Unknown
 from services.assessment.domain.sections import REQUIRED, SectionKind
 from services.assessment.handlers.charts import Sections, opened, plain, resistance, screened, today
 from services.assessment.handlers.deciding import signature, statement_of
+from services.assessment.repository import charts as repository
 from services.assessment.rows import ApprovalRow, ConcernRow, DecisionRow
 from services.assessment.views import person_of
 from shared.audit import audit

@@ -1,4 +1,4 @@
-"""Every SQL statement of assessment. What is free text goes in and comes out sealed."""
+"""Charts: sections in every version, completed assessments, signed decisions, approvals, concerns."""
 
 from datetime import datetime
 from uuid import UUID
