@@ -55,6 +55,7 @@ class Mailbox:
                 text=_body(message, "plain"),
                 html=_body(message, "html") or None,
                 attachments=tuple(part.get_filename() or "unnamed" for part in message.iter_attachments()),
+                calendar=_calendar(message),
                 headers={name: str(message[name]) for name in _KEPT_HEADERS if name in message},
             )
             for recipient in envelope.rcpt_tos
@@ -70,6 +71,12 @@ async def listen(mailbox: Mailbox, host: str, port: int) -> asyncio.Server:
         SMTP, mailbox, data_size_limit=_LIMIT, enable_SMTPUTF8=True, hostname="sandbox.localhost", ident="sandbox"
     )
     return await asyncio.get_running_loop().create_server(protocol, host, port)
+
+
+def _calendar(message: EmailMessage) -> str | None:
+    """The words of an attached calendar file."""
+    files = (part for part in message.iter_attachments() if part.get_content_type() == "text/calendar")
+    return next((part.get_content() for part in files), None)
 
 
 def _body(message: EmailMessage, kind: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 SmsFault = Literal["ok", "down", "slow", "accept_then_500", "undeliverable"]
 SmtpFault = Literal["ok", "down", "slow", "accept_then_500"]
+PayerFault = Literal["ok", "down", "slow", "busy", "inactive", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Mail:
     text: str
     html: str | None = None
     attachments: tuple[str, ...] = ()
+    calendar: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +61,7 @@ class Faults:
 
     sms: SmsFault = "ok"
     smtp: SmtpFault = "ok"
+    payer: PayerFault = "ok"
 
 
 class World:

@@ -23,7 +23,8 @@ from services.notifications.domain.delivery import ATTEMPTS, State, wait_before
 from services.notifications.handlers import delivery, transport
 from services.notifications.handlers.planning import CUT_OFF
 from services.notifications.handlers.reaching import language_of, reached_as, seen
-from services.notifications.handlers.saying import TIMER, release
+from services.notifications.handlers.saying import TIMER, named_visits, release
+from services.notifications.ics import CalendarFile, calendar_file
 from services.notifications.repository import messages, outbound
 from services.notifications.rows import MessageRow
 from services.notifications.settings import Settings
@@ -135,15 +136,22 @@ async def _open(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) 
     assert row.recipient is not None
     assert row.first_try_at is not None
     target = await reached_as(uow, await seen(uow, row.patient_id))
+    language = language_of(uow.clinic, target)
     out = Outgoing(
         id=row.id,
         to=box.open(row.recipient),
         subject=box.open(row.subject_line) if row.subject_line else "",
         body=box.open(row.body),
-        language=language_of(uow.clinic, target),
+        language=language,
         at=uow.now,
+        calendar=await _calendar(uow, row, language, row.first_try_at) if row.channel == "email" else None,
     )
     return Job(out, row.patient_id, row.due_at, row.channel, row.attempts, claimed.unsure, row.first_try_at)
+
+
+async def _calendar(uow: UnitOfWork, row: MessageRow, language: str, at: datetime) -> CalendarFile | None:
+    """The same file however often it is tried, unless the visits have changed since."""
+    return calendar_file(uow.clinic, language, row.kind, await named_visits(uow, row), at)
 
 
 async def _hand_over(service: Service, way: Sender, job: Job) -> None:

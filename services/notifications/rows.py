@@ -37,7 +37,11 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class VisitRow:
-    """An appointment as notifications knows it. `escort` is sealed."""
+    """An appointment as notifications knows it. `escort`, `escort_link` and `escort_phone` are sealed.
+
+    `mode` is a consultation's. `external`: booked in another system, which confirms and reminds by itself.
+    `escort_round` counts who was named; `escort_said` is what the one named last said on their own link.
+    """
 
     id: UUID
     patient_id: UUID
@@ -53,6 +57,12 @@ class VisitRow:
     state: VisitState
     transport: Literal["open", "confirmed", "missing"]
     escort: str | None
+    mode: str | None = None
+    external: bool = False
+    escort_round: int = 0
+    escort_link: str | None = None
+    escort_phone: str | None = None
+    escort_said: Literal["yes", "no"] | None = None
 
     @property
     def tz(self) -> ZoneInfo:

@@ -157,6 +157,10 @@ class Words(Part):
     sms_footer: Annotated[str, Field(min_length=8, max_length=80)]
     email_footer: Annotated[str, Field(min_length=8, max_length=800)]
     greeting: Annotated[str, Field(min_length=2, max_length=80)]
+    calendar_title: Annotated[str, Field(min_length=3, max_length=80)]
+    calendar_note: Annotated[str, Field(min_length=3, max_length=200)]
+    """A visit's name and note in the patient's own calendar, which others may see too."""
+
     texts: dict[str, Text]
 
 
@@ -213,6 +217,8 @@ def _words_problems(at: str, words: Words) -> Found:
     problems = _form_problems(f"{at}.sms_footer", words.sms_footer, FOOTER_FIELDS, frozenset())
     problems += _form_problems(f"{at}.email_footer", words.email_footer, FOOTER_FIELDS, frozenset())
     problems += _form_problems(f"{at}.greeting", words.greeting, frozenset(), frozenset())
+    problems += _form_problems(f"{at}.calendar_title", words.calendar_title, _ALWAYS, frozenset())
+    problems += _form_problems(f"{at}.calendar_note", words.calendar_note, _ALWAYS, frozenset())
     if "STOP" not in words.sms_footer:
         problems.append((f"{at}.sms_footer", "must say how to stop, with the word STOP"))
     problems += [(f"{at}.texts.{key}", "is missing") for key in TEXTS if key not in words.texts]

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.notifications.domain.delivery import State
+from services.notifications.ics import CalendarFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Outgoing:
     body: str
     language: str
     at: datetime
+    calendar: CalendarFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

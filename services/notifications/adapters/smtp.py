@@ -72,6 +72,14 @@ class SmtpSender:
         mail["List-Unsubscribe"] = f"<mailto:{self._reply_to}?subject=unsubscribe>"
         mail.set_content(message.body)
         mail.add_alternative(html(message.body), subtype="html")
+        if message.calendar is not None:
+            mail.add_attachment(
+                message.calendar.content,
+                maintype="text",
+                subtype="calendar",
+                filename="visit.ics",
+                params={"charset": "utf-8", "method": message.calendar.method},
+            )
         return mail
 
 

@@ -44,6 +44,8 @@ async def book_consultation(uow: UnitOfWork, event: ConsultationScheduled) -> No
         state="ahead",
         transport="open",
         escort=None,
+        mode=event.mode,
+        external=event.booked_by == "external",
     )
     if not await visits.add(uow.conn, visit):
         return

@@ -10,12 +10,13 @@ from services.notifications.rows import VisitRow, VisitState
 
 _ALL = """
 select id, patient_id, kind, course_id, number, of, starts_at, dose_at, ends_at, zone, revision, state, transport,
-       escort
+       escort, mode, external, escort_round, escort_link, escort_phone, escort_said
   from visits
 """
 ADD = """
-insert into visits (id, patient_id, kind, course_id, number, of, starts_at, dose_at, ends_at, zone)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into visits (id, patient_id, kind, course_id, number, of, starts_at, dose_at, ends_at, zone, mode,
+                    external)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (id) do nothing
 returning id
 """
@@ -59,6 +60,12 @@ def _visit(row: asyncpg.Record) -> VisitRow:
         state=row["state"],
         transport=row["transport"],
         escort=row["escort"],
+        mode=row["mode"],
+        external=row["external"],
+        escort_round=row["escort_round"],
+        escort_link=row["escort_link"],
+        escort_phone=row["escort_phone"],
+        escort_said=row["escort_said"],
     )
 
 
@@ -76,6 +83,8 @@ async def add(conn: asyncpg.Connection, visit: VisitRow) -> bool:
         visit.dose_at,
         visit.ends_at,
         visit.zone,
+        visit.mode,
+        visit.external,
     )
     return made is not None
 
