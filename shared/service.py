@@ -45,7 +45,10 @@ DECISIONS_EVERY_SECONDS = 2.0
 
 
 class Service:
-    """One per process. `state` is the service's own: its adapters, wired in `app.py`."""
+    """One per process. `state` is the service's own: its adapters, wired in `app.py`.
+
+    With `hears` it is known how fresh the facts of other services are (`shared.inbox.hearing`).
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Service:
         jobs: Sequence[Job] = (),
         state: Any = None,
         clock: Clock | None = None,
+        hears: bool = False,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -68,7 +72,7 @@ class Service:
         self.pool: asyncpg.Pool = None
         self.consumer: Consumer | None = None
         if consumes is not None:
-            self.consumer = Consumer(name, settings, consumes, self._system, self.keyring)
+            self.consumer = Consumer(name, settings, consumes, self._system, self.keyring, hears=hears)
         self.relay = self._make_relay()
         self._timers = timers
         self._timers_woken = asyncio.Event()

@@ -9,12 +9,12 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Depends, Header, Query
 
-from services.scheduling import repository
 from services.scheduling.domain.appointments import Appointment, IllegalTransition, Mode
 from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.refusals import Refused, Taken
 from services.scheduling.handlers import changes, consultations, courses
 from services.scheduling.problems import facts_behind, no_longer, not_here, problem_of, taken
+from services.scheduling.repository import calendar as repository
 from services.scheduling.views import (
     AppointmentView,
     Booking,

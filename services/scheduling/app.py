@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.scheduling import api
+from services.scheduling import api, api_day
 from services.scheduling.consumers import consumes
 from services.scheduling.jobs import plan_courses
 from services.scheduling.settings import Settings
@@ -13,5 +13,5 @@ from shared.service import Service
 
 def create(settings: Settings | None = None) -> FastAPI:
     """The service, not yet started."""
-    service = Service("scheduling", settings or Settings(), consumes=consumes, jobs=[plan_courses])
-    return create_app(service, title="Scheduling", routers=[api.router, tasks])
+    service = Service("scheduling", settings or Settings(), consumes=consumes, jobs=[plan_courses], hears=True)
+    return create_app(service, title="Scheduling", routers=[api.router, api_day.router, tasks])

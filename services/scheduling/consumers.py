@@ -1,11 +1,20 @@
 """Events in: which event goes to which handler, nothing else."""
 
-from services.scheduling.handlers import courses, following
+from services.scheduling.handlers import courses, facts, following
 from shared.consuming import Consumes
-from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, CandidateApproved
+from shared.contracts.assessment import (
+    ApprovalExpired,
+    ApprovalRevoked,
+    CandidateApproved,
+    SafetyConcernCleared,
+    SafetyConcernRaised,
+    TreatmentConsentSigned,
+    TreatmentConsentWithdrawn,
+    VitalsRecorded,
+)
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
-from shared.contracts.notifications import TransportConfirmed, TransportMissing
+from shared.contracts.notifications import PrepConfirmed, TransportConfirmed, TransportMissing
 from shared.uow import UnitOfWork
 
 consumes = Consumes()
@@ -59,3 +68,33 @@ async def on_transport_missing(uow: UnitOfWork, event: TransportMissing, _at: En
 @consumes(TransportConfirmed)
 async def on_transport_confirmed(uow: UnitOfWork, event: TransportConfirmed, _at: Envelope) -> None:
     await following.release(uow, event)
+
+
+@consumes(TreatmentConsentSigned)
+async def on_consent_signed(uow: UnitOfWork, event: TreatmentConsentSigned, _at: Envelope) -> None:
+    await facts.consent(uow, event)
+
+
+@consumes(TreatmentConsentWithdrawn)
+async def on_consent_withdrawn(uow: UnitOfWork, event: TreatmentConsentWithdrawn, _at: Envelope) -> None:
+    await facts.withdraw(uow, event)
+
+
+@consumes(SafetyConcernRaised)
+async def on_concern_raised(uow: UnitOfWork, event: SafetyConcernRaised, _at: Envelope) -> None:
+    await facts.worry(uow, event)
+
+
+@consumes(SafetyConcernCleared)
+async def on_concern_cleared(uow: UnitOfWork, event: SafetyConcernCleared, _at: Envelope) -> None:
+    await facts.clear(uow, event)
+
+
+@consumes(VitalsRecorded)
+async def on_vitals_recorded(uow: UnitOfWork, event: VitalsRecorded, _at: Envelope) -> None:
+    await facts.measure(uow, event)
+
+
+@consumes(PrepConfirmed)
+async def on_prep_confirmed(uow: UnitOfWork, event: PrepConfirmed, _at: Envelope) -> None:
+    await facts.prepare(uow, event)

@@ -9,7 +9,7 @@ from services.scheduling.domain.planner import Infeasible, Plan, plan
 from services.scheduling.domain.refusals import Taken
 from services.scheduling.handlers import courses
 from services.scheduling.handlers.courses import Draft
-from services.scheduling.repository import POSTPONE_COURSE
+from services.scheduling.repository.calendar import POSTPONE_COURSE
 from shared.service import Service
 
 log = structlog.get_logger()

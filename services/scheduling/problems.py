@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from services.scheduling.domain.appointments import IllegalTransition
-from services.scheduling.domain.refusals import Refused, Spaced, Taken, TooSoon
+from services.scheduling.domain.gates import BEHIND as UNHEARD
+from services.scheduling.domain.gates import Gate
+from services.scheduling.domain.refusals import GatesClosed, Refused, Spaced, Taken, TooSoon
 from shared.clinic.model import Clinic
-from shared.http.problems import Conflict, FieldProblem, Invalid, NotFound, Problem, Unavailable
+from shared.http.problems import Conflict, FieldProblem, Forbidden, Invalid, NotFound, Problem, Unavailable
 
 BEHIND = "Not now: news of approvals doesn't arrive at the moment, so nobody can be sure that this one still holds."
 SENTENCES: dict[str, tuple[str, str]] = {
@@ -18,6 +20,31 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "approval-too-short": ("The approval runs out before that.", "Choose an earlier time, or ask a provider."),
     "no-session": ("This appointment is not a session.", "Reload the page."),
     "unchanged": ("It takes place then already.", "Choose another time."),
+    "not-today": ("This session is on another day.", "Open the session of today."),
+    "no-prescriber": ("Only somebody who may prescribe today gives the medicine.", "Ask a prescriber."),
+    "no-licence": ("Your licence is not valid today.", "Ask a provider whose licence is valid."),
+    "not-to-sign": ("There is nothing here that a provider may sign past.", "Look at the gates again."),
+}
+GATES = {
+    "approval-missing": "There is no approval that holds today.",
+    "consent-missing": "The consent for this kind of session is not signed.",
+    "escort-unconfirmed": "Nobody is confirmed to take the patient home.",
+    "concern-open": "Somebody is worried about the patient's safety, and no clinician has cleared it.",
+    "pregnancy-unasked": "The pregnancy check has not been asked for.",
+    "fasting-unasked": "Nobody has said that the patient fasted.",
+    "fasting-broken": "The patient said that they ate, drank or had alcohol.",
+    "vitals-missing": "No vitals have been taken.",
+    "vitals-incomplete": "Blood pressure, heart rate and oxygen are needed, all of them.",
+    "pressure-soft": "The blood pressure is above the limit: measure again.",
+    "pressure-still-soft": "The blood pressure stayed above the limit: a provider decides.",
+    "pressure-hard": "The blood pressure is too high: only a provider's signature goes past it.",
+    "heart-rate": "The heart rate is outside the limits.",
+    "spo2": "The oxygen saturation is below the limit.",
+    "escort-absent": "The person who takes the patient home is not here.",
+    "observing": "The observation is not over.",
+    "unmeasured": "No vitals have been taken since the dose.",
+    "unstable": "The last vitals are outside the limits.",
+    "facts-behind": "Not now: news of it doesn't arrive at the moment, so nobody can be sure.",
 }
 SPACING = {
     "too-close": "That is too close to session {number} on {when}.",
@@ -48,6 +75,19 @@ class TakenProblem(Conflict):
         return {**super().body(instance), "taken": self.resources, "next": self.following}
 
 
+class GatesProblem(Conflict):
+    """409 that names every gate that doesn't hold, each with its reason."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        detail = " ".join(dict.fromkeys(GATES[gate.because] for gate in gates))
+        super().__init__(detail, code="gates_open", title="Not yet", remedy="Settle these first.")
+        self.gates = [{"code": gate.code, "because": gate.because} for gate in gates]
+
+    def body(self, instance: str | None) -> dict[str, Any]:
+        """The problem document with `gates`."""
+        return {**super().body(instance), "gates": self.gates}
+
+
 def taken(refused: Taken, clinic: Clinic, at: datetime, following: Sequence[datetime]) -> Problem:
     """Who or what is not free then."""
     names = [_name(clinic, resource) for resource in refused.resources]
@@ -69,15 +109,27 @@ def problem_of(refused: Refused, clinic: Clinic) -> Problem:
             code=refused.code.replace("-", "_"),
             fields=[FieldProblem("starts_at", message, "Choose another time, or move that session first.")],
         )
+    if isinstance(refused, GatesClosed):
+        return gates_closed(refused.gates)
+    if refused.code in {"no-prescriber", "no-licence"}:
+        message, remedy = SENTENCES[refused.code]
+        return Forbidden(message, code=refused.code.replace("-", "_"), remedy=remedy)
     if refused.code == "key-reused":
         return Invalid("This Idempotency-Key was used for another request.", code="key_reused", remedy="Use a new key.")
     if refused.code == "facts-behind":
         return facts_behind()
     message, remedy = SENTENCES[refused.code]
     field = FieldProblem("starts_at", message, remedy)
-    if refused.code in {"no-approval", "route-not-offered"}:
-        return Conflict(message, code=refused.code.replace("-", "_"), title="This can't be booked now", remedy=remedy)
+    if refused.code in {"no-approval", "route-not-offered", "not-today", "not-to-sign"}:
+        return Conflict(message, code=refused.code.replace("-", "_"), title="This can't be done now", remedy=remedy)
     return Invalid(code=refused.code.replace("-", "_"), fields=[field])
+
+
+def gates_closed(gates: Sequence[Gate]) -> Problem:
+    """503 where only missing news is in the way, else 409 with the reasons."""
+    if all(gate.because == UNHEARD for gate in gates):
+        return Unavailable(GATES[UNHEARD], code="facts_behind")
+    return GatesProblem(gates)
 
 
 def facts_behind() -> Problem:

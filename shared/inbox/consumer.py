@@ -28,6 +28,7 @@ from shared.eventlog import cursor
 from shared.inbox import dead_letters, incoming, positions
 from shared.inbox.applying import Applier, Key, Open
 from shared.inbox.dead_letters import Wanted
+from shared.inbox.hearing import Hearing
 from shared.inbox.incoming import Incoming
 from shared.inbox.positions import NAME
 from shared.security.keyring import Keyring
@@ -63,17 +64,28 @@ class _EagerBatches(BatchSubscriber):
     """
 
     __slots__ = ()
+    hearing: Hearing | None
 
     async def get_msg(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
+        # Here nothing is in hand: what was read before is applied, or sought back to.
+        if self.hearing is not None:
+            await self.hearing.note(consumer)
         found = await consumer.getmany(timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
         return tuple(record for records in found.values() for record in records)
 
 
 class Consumer:
-    """One service's reader. `opened` opens a transaction with a unit of work."""
+    """One service's reader. `opened` opens a transaction with a unit of work; with `hears` it keeps `heard` current."""
 
     def __init__(
-        self, service: str, settings: ServiceSettings, consumes: Consumes, opened: Open, keyring: Keyring
+        self,
+        service: str,
+        settings: ServiceSettings,
+        consumes: Consumes,
+        opened: Open,
+        keyring: Keyring,
+        *,
+        hears: bool = False,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -106,6 +118,8 @@ class Consumer:
             decoder=_raw,
         )
         self._subscriber.__class__ = _EagerBatches
+        assert isinstance(self._subscriber, _EagerBatches)
+        self._subscriber.hearing = Hearing(opened, self._names) if hears else None
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
 """The life of an appointment. Each transition returns the appointment as it is then, and the event that says so.
 
-    booked ⇄ held → checked-in → dosed → completed
+    booked ⇄ held     booked, held → checked-in → dosed → completed
     booked, held, checked-in → cancelled          booked, held → no-show
 
 A consultation goes from booked to completed, cancelled or no-show. What was dosed can only be completed.
@@ -19,6 +19,9 @@ from shared.contracts.scheduling import (
     AppointmentNoShow,
     AppointmentRescheduled,
     ConsultationScheduled,
+    SessionCheckedIn,
+    SessionCompleted,
+    SessionDosed,
     SessionScheduled,
 )
 
@@ -40,7 +43,7 @@ class State(StrEnum):
 
 NEXT: dict[State, frozenset[State]] = {
     State.BOOKED: frozenset({State.HELD, State.CHECKED_IN, State.COMPLETED, State.CANCELLED, State.NO_SHOW}),
-    State.HELD: frozenset({State.BOOKED, State.CANCELLED, State.NO_SHOW}),
+    State.HELD: frozenset({State.BOOKED, State.CHECKED_IN, State.CANCELLED, State.NO_SHOW}),
     State.CHECKED_IN: frozenset({State.DOSED, State.COMPLETED, State.CANCELLED}),
     State.DOSED: frozenset({State.COMPLETED}),
     State.COMPLETED: frozenset(),
@@ -237,6 +240,59 @@ def hold(appointment: Appointment) -> Appointment:
 def release(appointment: Appointment) -> Appointment:
     """The ride was found."""
     return _become(appointment, State.BOOKED)
+
+
+def check_in(
+    appointment: Appointment, *, now: datetime, gates: tuple[str, ...], overridden: tuple[str, ...]
+) -> tuple[Appointment, SessionCheckedIn]:
+    """The patient is here. `gates` still stand open; a held session may begin once its gates let it.
+
+    Raises:
+        IllegalTransition: they are here already, or it is over.
+    """
+    return _become(appointment, State.CHECKED_IN), SessionCheckedIn(
+        patient_id=appointment.patient_id,
+        appointment_id=appointment.id,
+        checked_in_at=now,
+        gates=gates,
+        overridden=overridden,
+    )
+
+
+def dose(
+    appointment: Appointment, *, now: datetime, prescriber_id: str, overridden: tuple[str, ...]
+) -> tuple[Appointment, SessionDosed]:
+    """The medicine was given.
+
+    Raises:
+        IllegalTransition: the patient is not here, or it was given already.
+    """
+    return _become(appointment, State.DOSED), SessionDosed(
+        patient_id=appointment.patient_id,
+        appointment_id=appointment.id,
+        dosed_at=now,
+        prescriber_id=prescriber_id,
+        overridden=overridden,
+    )
+
+
+def complete(appointment: Appointment, *, now: datetime, escort_present: bool) -> tuple[Appointment, SessionCompleted]:
+    """The patient went home.
+
+    Raises:
+        IllegalTransition: nothing was given.
+    """
+    session = _session(appointment)
+    if appointment.state is not State.DOSED:
+        raise IllegalTransition(appointment.id, appointment.state, State.COMPLETED)
+    return _become(appointment, State.COMPLETED), SessionCompleted(
+        patient_id=appointment.patient_id,
+        appointment_id=appointment.id,
+        number=session.number,
+        of=session.of,
+        discharged_at=now,
+        escort_present=escort_present,
+    )
 
 
 def _become(appointment: Appointment, state: State) -> Appointment:

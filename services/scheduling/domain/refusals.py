@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from services.scheduling.domain.gates import Gate
 from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.spacing import Breach
 
@@ -41,3 +42,11 @@ class TooSoon(Refused):
     def __init__(self, earliest: datetime) -> None:
         super().__init__("notice")
         self.earliest = earliest
+
+
+class GatesClosed(Refused):
+    """A session can't go on while these gates don't hold."""
+
+    def __init__(self, gates: Sequence[Gate]) -> None:
+        super().__init__("gates-open")
+        self.gates = tuple(gates)

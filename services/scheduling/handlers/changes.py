@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.scheduling import repository
 from services.scheduling.domain import appointments, house, spacing
 from services.scheduling.domain.appointments import Appointment, Move, Session, State
 from services.scheduling.domain.refusals import Refused, Spaced, Taken
@@ -12,6 +11,8 @@ from services.scheduling.domain.sessions import Need, Shape, Slot, patient_span
 from services.scheduling.domain.site import Site, slot_at, slots
 from services.scheduling.domain.spans import overlap
 from services.scheduling.handlers import consultations
+from services.scheduling.repository import calendar as repository
+from services.scheduling.repository import day
 from shared.audit import audit
 from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
@@ -98,6 +99,7 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     move = await (_move_session if found.session else _move_consultation)(uow, found, wanted, patients)
     moved, event = appointments.reschedule(found, move, reason=wanted.reason, policy_hash=uow.clinic.hash)
     await repository.save(uow.conn, moved)
+    await day.forget_answers(uow.conn, found.id, uow.now)
     uow.publish(event)
     await close_task(uow, kind=NO_SHOW_TASK, subject=found.patient_id, occurrence=str(found.id), outcome="rescheduled")
     return moved

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.scheduling import repository
 from services.scheduling.domain import house, offers
 from services.scheduling.domain.appointments import Appointment, BookedBy, Mode, State, consultation_scheduled
 from services.scheduling.domain.refusals import Refused, Taken, TooSoon
 from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.site import Site, all_free
 from services.scheduling.domain.spans import Span
+from services.scheduling.repository import calendar as repository
 from shared.contracts.scheduling import AppointmentKind
 from shared.ids import new_id
 from shared.uow import UnitOfWork

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.scheduling import repository
 from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment, Session, State, session_scheduled
 from services.scheduling.domain.planner import Infeasible, Order, Plan
@@ -12,7 +11,8 @@ from services.scheduling.domain.refusals import Taken
 from services.scheduling.domain.sessions import Need, patient_span
 from services.scheduling.domain.site import Site
 from services.scheduling.handlers import changes
-from services.scheduling.repository import Approval, Course
+from services.scheduling.repository import calendar as repository
+from services.scheduling.repository.calendar import Approval, Course
 from shared.contracts.assessment import CandidateApproved
 from shared.contracts.envelope import Envelope
 from shared.contracts.scheduling import AppointmentKind, CoursePlanInfeasible

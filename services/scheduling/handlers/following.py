@@ -1,9 +1,10 @@
 """What other services' events mean for the calendar."""
 
-from services.scheduling import repository
 from services.scheduling.domain import appointments, house
 from services.scheduling.domain.appointments import State
 from services.scheduling.handlers import changes, courses
+from services.scheduling.repository import calendar as repository
+from services.scheduling.repository import day
 from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
@@ -60,12 +61,16 @@ async def expire(uow: UnitOfWork, event: ApprovalExpired) -> None:
 async def hold(uow: UnitOfWork, event: TransportMissing) -> None:
     """No ride home at the cut-off. Of an appointment that moved since, the event says nothing."""
     found = await repository.find(uow.conn, event.appointment_id, lock=True)
-    if found is not None and found.state is State.BOOKED and found.starts_at == event.starts_at:
+    if found is None or found.starts_at != event.starts_at:
+        return
+    await uow.conn.execute(day.NO_RIDE, event.appointment_id)
+    if found.state is State.BOOKED:
         await repository.save(uow.conn, appointments.hold(found))
 
 
 async def release(uow: UnitOfWork, event: TransportConfirmed) -> None:
     """The ride was found: it may begin."""
+    await uow.conn.execute(day.RIDE, event.appointment_id, event.confirmed_at)
     found = await repository.find(uow.conn, event.appointment_id, lock=True)
     if found is not None and found.state is State.HELD:
         await repository.save(uow.conn, appointments.release(found))

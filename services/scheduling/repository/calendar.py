@@ -1,4 +1,4 @@
-"""Every SQL statement of scheduling. A function runs one statement and maps its rows."""
+"""The calendar: appointments, what they take, courses, approvals. A function runs one statement and maps its rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.spans import Span, Spans, merge
 from services.scheduling.rows import appointment, values
 from shared.contracts.assessment import CandidateApproved, Route
+from shared.contracts.base import Source
 from shared.inbox.positions import NUMBER
 
 # A statement that sorts its rows and never waits inside one row while holding a later one cannot deadlock with itself.
@@ -140,7 +141,7 @@ on conflict (busy_id) do update set resource = excluded.resource, during = exclu
 """
 DROP_BUSY = "delete from busy where busy_id = $1"
 
-# What assessment said of these people and was not applied here: it may be that an approval was taken back.
+# What a service said of these people and was not applied here: it may be that an approval was taken back.
 UNHEARD = """
 select exists (select from parked where source = $2 and subject = any($1::uuid[]))
     or exists (select from dead_letters where source = $2 and subject = any($1::uuid[]) and resolved_at is null)
@@ -261,9 +262,9 @@ async def family(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
     return [row["patient_id"] for row in await conn.fetch(FAMILY, patient_id)]
 
 
-async def unheard(conn: asyncpg.Connection, patients: Sequence[UUID]) -> bool:
-    """Whether something that assessment said of these people still waits to be applied."""
-    found: bool = await conn.fetchval(UNHEARD, patients, NUMBER["assessment"])
+async def unheard(conn: asyncpg.Connection, patients: Sequence[UUID], source: Source = "assessment") -> bool:
+    """Whether something that this service said of these people still waits to be applied."""
+    found: bool = await conn.fetchval(UNHEARD, patients, NUMBER[source])
     return found
 
 

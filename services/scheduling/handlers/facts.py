@@ -1,0 +1,54 @@
+"""What other services say of a session's day, kept for its gates."""
+
+from services.scheduling.repository import day
+from shared.contracts.assessment import (
+    SafetyConcernCleared,
+    SafetyConcernRaised,
+    TreatmentConsentSigned,
+    TreatmentConsentWithdrawn,
+    VitalsRecorded,
+)
+from shared.contracts.notifications import PrepConfirmed
+from shared.uow import UnitOfWork
+
+
+async def consent(uow: UnitOfWork, event: TreatmentConsentSigned) -> None:
+    """The patient signed for sessions by this route."""
+    await uow.conn.execute(day.CONSENT, event.consent_id, event.patient_id, event.route.value, event.signed_at)
+
+
+async def withdraw(uow: UnitOfWork, event: TreatmentConsentWithdrawn) -> None:
+    """The patient took it back."""
+    await uow.conn.execute(day.WITHDRAW, event.consent_id, event.patient_id, event.route.value)
+
+
+async def worry(uow: UnitOfWork, event: SafetyConcernRaised) -> None:
+    """Somebody may be in danger: nothing is given until a clinician has cleared it."""
+    await uow.conn.execute(day.RAISE_CONCERN, event.concern_id, event.patient_id, event.level)
+
+
+async def clear(uow: UnitOfWork, event: SafetyConcernCleared) -> None:
+    """A clinician spoke with them."""
+    await uow.conn.execute(day.CLEAR_CONCERN, event.concern_id, event.patient_id)
+
+
+async def measure(uow: UnitOfWork, event: VitalsRecorded) -> None:
+    """A reading; one that belongs to no appointment says nothing about a session."""
+    if event.appointment_id is None:
+        return
+    await uow.conn.execute(
+        day.ADD_READING,
+        event.vitals_id,
+        event.appointment_id,
+        event.phase,
+        event.taken_at,
+        event.systolic,
+        event.diastolic,
+        event.heart_rate,
+        event.spo2,
+    )
+
+
+async def prepare(uow: UnitOfWork, event: PrepConfirmed) -> None:
+    """The patient answered one item; an answer that was given for an earlier time is dropped."""
+    await uow.conn.execute(day.ANSWER, event.appointment_id, event.item, event.ok, event.answered_at)

@@ -1,0 +1,163 @@
+"""The day of a session: the facts that its gates ask for, what happened, and who signed past what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.scheduling.domain.gates import Gate, Reading
+
+CONSENT = """
+insert into treatment_consents as c (consent_id, patient_id, route, signed_at) values ($1, $2, $3, $4)
+on conflict (consent_id) do update set signed_at = excluded.signed_at
+"""
+WITHDRAW = """
+insert into treatment_consents (consent_id, patient_id, route, withdrawn) values ($1, $2, $3, true)
+on conflict (consent_id) do update set withdrawn = true
+"""
+CONSENTED = """
+select not withdrawn from treatment_consents
+ where patient_id = any($1::uuid[]) and route = $2 and signed_at is not null order by signed_at desc limit 1
+"""
+
+RAISE_CONCERN = """
+insert into concerns (concern_id, patient_id, level) values ($1, $2, $3)
+on conflict (concern_id) do update set level = excluded.level
+"""
+CLEAR_CONCERN = """
+insert into concerns (concern_id, patient_id, cleared) values ($1, $2, true)
+on conflict (concern_id) do update set cleared = true
+"""
+CONCERN = "select exists (select from concerns where patient_id = any($1::uuid[]) and not cleared)"
+
+ADD_READING = """
+insert into vitals (vitals_id, appointment_id, phase, taken_at, systolic, diastolic, heart_rate, spo2)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+"""
+READINGS = "select * from vitals where appointment_id = $1 order by taken_at, vitals_id"
+
+RIDE = """
+insert into rides as r (appointment_id, confirmed) values ($1, true)
+on conflict (appointment_id) do update set confirmed = true where r.since <= $2
+"""
+NO_RIDE = """
+insert into rides (appointment_id, confirmed) values ($1, false)
+on conflict (appointment_id) do update set confirmed = false
+"""
+RIDES = "select confirmed from rides where appointment_id = $1"
+ANSWER = """
+insert into preparation (appointment_id, item, ok, answered_at)
+select $1, $2, $3, $4 where not exists (select from rides where appointment_id = $1 and since > $4)
+on conflict (appointment_id, item) do update set ok = excluded.ok, answered_at = excluded.answered_at
+"""
+ANSWERS = "select item, ok from preparation where appointment_id = $1"
+FORGET_RIDE = """
+insert into rides (appointment_id, confirmed, since) values ($1, false, $2)
+on conflict (appointment_id) do update set confirmed = false, since = excluded.since
+"""
+FORGET_ANSWERS = "delete from preparation where appointment_id = $1"
+
+BEGIN = "insert into session_days (appointment_id, checked_in_at, attested) values ($1, $2, $3)"
+ATTEST = """
+update session_days set attested = array(select distinct unnest(attested || $2::text[]) order by 1)
+ where appointment_id = $1
+"""
+DOSE = "update session_days set dosed_at = $2, prescriber_id = $3 where appointment_id = $1"
+END = "update session_days set discharged_at = $2, escort_present = $3 where appointment_id = $1"
+DAY = "select * from session_days where appointment_id = $1"
+
+SIGN = """
+insert into overrides (appointment_id, gate, because, evidence, provider_id, licence, reason, signed_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+"""
+SIGNED = "select gate, because, evidence, provider_id from overrides where appointment_id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDay:
+    """What happened of a session so far."""
+
+    checked_in_at: datetime
+    attested: frozenset[str]
+    dosed_at: datetime | None
+    prescriber_id: str | None
+    discharged_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A gate that a provider signed past."""
+
+    gate: str
+    because: str
+    evidence: str
+    provider_id: str
+
+
+async def consented(conn: asyncpg.Connection, patients: Sequence[UUID], route: str) -> bool:
+    """Whether the newest signature for this route still holds."""
+    return bool(await conn.fetchval(CONSENTED, patients, route))
+
+
+async def concern(conn: asyncpg.Connection, patients: Sequence[UUID]) -> bool:
+    """Whether somebody worries about these people and no clinician has cleared it."""
+    return bool(await conn.fetchval(CONCERN, patients))
+
+
+async def readings(conn: asyncpg.Connection, appointment_id: UUID) -> tuple[Reading, ...]:
+    """The appointment's vitals, in order of time."""
+    return tuple(
+        Reading(
+            id=row["vitals_id"],
+            phase=row["phase"],
+            taken_at=row["taken_at"],
+            systolic=row["systolic"],
+            diastolic=row["diastolic"],
+            heart_rate=row["heart_rate"],
+            spo2=row["spo2"],
+        )
+        for row in await conn.fetch(READINGS, appointment_id)
+    )
+
+
+async def ride(conn: asyncpg.Connection, appointment_id: UUID) -> bool:
+    """Whether somebody takes the patient home."""
+    return bool(await conn.fetchval(RIDES, appointment_id))
+
+
+async def answers(conn: asyncpg.Connection, appointment_id: UUID) -> dict[str, bool]:
+    """What the patient answered, by item."""
+    return {row["item"]: row["ok"] for row in await conn.fetch(ANSWERS, appointment_id)}
+
+
+async def forget_answers(conn: asyncpg.Connection, appointment_id: UUID, moved_at: datetime) -> None:
+    """The appointment moved: ride and preparation were for another time."""
+    await conn.execute(FORGET_RIDE, appointment_id, moved_at)
+    await conn.execute(FORGET_ANSWERS, appointment_id)
+
+
+async def day(conn: asyncpg.Connection, appointment_id: UUID) -> SessionDay | None:
+    """What happened so far; None before the patient came."""
+    row = await conn.fetchrow(DAY, appointment_id)
+    if row is None:
+        return None
+    return SessionDay(
+        checked_in_at=row["checked_in_at"],
+        attested=frozenset(row["attested"]),
+        dosed_at=row["dosed_at"],
+        prescriber_id=row["prescriber_id"],
+        discharged_at=row["discharged_at"],
+    )
+
+
+async def sign(conn: asyncpg.Connection, appointment_id: UUID, gate: Gate, *by: Any) -> None:
+    """Keep a signature past a gate as it stands. `by`: provider, licence, sealed reason, moment."""
+    await conn.execute(SIGN, appointment_id, gate.code, gate.because, gate.evidence, *by)
+
+
+async def signed(conn: asyncpg.Connection, appointment_id: UUID) -> list[Signed]:
+    """Every signature past a gate of this appointment."""
+    return [Signed(*row.values()) for row in await conn.fetch(SIGNED, appointment_id)]

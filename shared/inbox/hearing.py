@@ -1,0 +1,101 @@
+"""How fresh the facts of other services are: for gates that fail closed.
+
+The promise: a row of `heard` says that at its moment everything the broker held of that partition had been applied, or
+parked, or dead-lettered. Silence and falling behind look the same: the row grows old.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.contracts.base import SOURCES, Source
+from shared.contracts.topics import events_of
+from shared.eventlog.log import partition_of
+from shared.inbox.positions import NUMBER
+
+log = structlog.get_logger()
+EVERY_SECONDS = 2.0
+POSITION_TIMEOUT_SECONDS = 1.0
+
+# The age was measured on the consumer's clock and is taken from the database's: their difference doesn't count.
+HEARD = """
+insert into heard as h (source, partition, at)
+select s.source, s.partition, clock_timestamp() - make_interval(secs => s.age)
+  from unnest($1::smallint[], $2::smallint[], $3::float8[]) as s (source, partition, age)
+ order by 1, 2
+on conflict (source, partition) do update set at = greatest(h.at, excluded.at)
+"""
+FRESH = """
+select count(*) from heard
+ where source = $1 and partition = any($2::smallint[]) and at > clock_timestamp() - make_interval(secs => $3)
+"""
+
+
+class _Unit(Protocol):
+    @property
+    def conn(self) -> asyncpg.Connection: ...
+
+
+class Opens(Protocol):
+    """Opens a transaction."""
+
+    def __call__(self) -> AbstractAsyncContextManager[_Unit]: ...
+
+
+class Hearing:
+    """Writes `heard` for one consumer, at moments when it has no batch in hand."""
+
+    def __init__(self, opened: Opens, names: Mapping[str, str]) -> None:
+        self._open = opened
+        self._sources: dict[str, Source] = {
+            topic: source for topic, name in names.items() for source in SOURCES if name == events_of(source)
+        }
+        self._noted = -EVERY_SECONDS
+
+    async def note(self, consumer: AIOKafkaConsumer) -> None:
+        """Write down which partitions are read to their end; not more often than needed. Never raises for the world."""
+        now = time.monotonic()
+        if now - self._noted < EVERY_SECONDS:
+            return
+        self._noted = now
+        try:
+            async with asyncio.timeout(POSITION_TIMEOUT_SECONDS):
+                read = await self._read_to_the_end(consumer)
+            if read:
+                async with self._open() as uow:
+                    await uow.conn.execute(HEARD, *map(list, zip(*read, strict=True)))
+        except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # What is not written down counts as not heard: the gates close by themselves.
+            log.info("hearing_not_noted", error=type(error).__name__)
+
+    async def _read_to_the_end(self, consumer: AIOKafkaConsumer) -> list[tuple[int, int, float]]:
+        """Source, partition and how many seconds ago the broker said that there is no more."""
+        found: list[tuple[int, int, float]] = []
+        for at in sorted(consumer.assignment()):
+            source = self._sources.get(at.topic)
+            if source is not None and (age := await _age(consumer, at)) is not None:
+                found.append((NUMBER[source], at.partition, age))
+        return found
+
+
+async def heard_within(conn: asyncpg.Connection, source: Source, subjects: Collection[UUID], seconds: float) -> bool:
+    """Whether everything that `source` said of these subjects until `seconds` ago has reached this service."""
+    partitions = {partition_of(subject) for subject in subjects}
+    found: int = await conn.fetchval(FRESH, NUMBER[source], list(partitions), seconds)
+    return found == len(partitions)
+
+
+async def _age(consumer: AIOKafkaConsumer, at: TopicPartition) -> float | None:
+    end: int | None = consumer.highwater(at)
+    polled: int | None = consumer.last_poll_timestamp(at)
+    if end is None or polled is None or await consumer.position(at) < end:
+        return None
+    return max(0.0, time.time() - polled / 1000)
