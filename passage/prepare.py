@@ -24,9 +24,7 @@ _CREATE = 'create database "passage"'
 async def prepare() -> None:
     """Database, schemas, roles, clock, topics, demo accounts, and what consumers still need."""
     owner = setting(OWNER_URL)
-    async with asyncio.TaskGroup() as together:
-        together.create_task(_prepare_broker())
-        together.create_task(_prepare_database(owner))
+    await asyncio.gather(_prepare_broker(), _prepare_database(owner))
     async with connected(owner) as connection:
         await recover(connection, by="start")
 

@@ -186,7 +186,7 @@ def test_a_taken_port_is_avoided_and_named(tmp_path):
 
 
 async def test_a_service_that_can_not_start_is_named_with_its_log_and_nothing_stays(tmp_path):
-    stack = Stack(tmp_path, ports="any", settings={"intake": {"database_pool": 0}})
-    with pytest.raises(StartFailed, match=r"(?s)intake did not become ready.*DATABASE_POOL|database_pool"):
+    stack = Stack(tmp_path, ports="any", settings={"intake": {"producer_per_minute": 0}})
+    with pytest.raises(StartFailed, match=r"(?s)intake did not become ready.*producer_per_minute"):
         await stack.start()
     assert processes_mentioning(str(tmp_path)) == []
