@@ -4,6 +4,7 @@ The one place that knows how the services of a stack on one machine find each ot
 """
 
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -18,6 +19,11 @@ Value = str | int | float | bool | dict[str, str] | list[str]
 CLINIC_NUMBER = "+13035550100"
 """What patients text, in the sandbox's world."""
 
+SANDBOX_NPI = "1234567893"
+"""A provider number that is well formed and nobody's."""
+VAGARO_PEOPLE = {"U7kq2w==": "osei", "U9xs5d==": "rios"}
+"""The clinic's people by their ids in the sandbox's Vagaro, which look like Vagaro's."""
+
 PROCESSES = (*SERVICES, "sandbox")
 
 
@@ -31,10 +37,16 @@ class Secrets:
     twilio_account: str
     twilio_token: str
     dashboard_secret: str
+    vagaro_token: str
 
     @property
     def clinic_keys(self) -> Path:
         return self.folder / "clinic-keys.json"
+
+    @property
+    def payer_key(self) -> str:
+        """The sandbox payer's key; derived, so that stacks made before there was a payer have it too."""
+        return hashlib.sha256(f"payer:{self.twilio_token}".encode()).hexdigest()
 
     @property
     def submissions_key(self) -> Path:
@@ -55,9 +67,11 @@ class Secrets:
         """Read them, or make them where there are none."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "secrets.json"
-        if not file.exists():
-            write_private(file, _fresh())
-        found = cls(folder, **json.loads(file.read_text()))
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if missing := _fresh().keys() - known.keys():
+            known |= {name: value for name, value in _fresh().items() if name in missing}
+            write_private(file, known)
+        found = cls(folder, **known)
         if not found.clinic_keys.exists():
             key, lookup = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
             write_private(found.clinic_keys, {"active": "k1", "keys": {"k1": key}, "lookup": lookup})
@@ -71,6 +85,7 @@ def _fresh() -> dict[str, Any]:
         "twilio_account": f"AC{secrets.token_hex(16)}",
         "twilio_token": secrets.token_hex(16),
         "dashboard_secret": secrets.token_urlsafe(32),
+        "vagaro_token": secrets.token_urlsafe(32),
     }
 
 
@@ -139,6 +154,15 @@ class Wiring:
                 "submissions_key_file": str(self.secrets.submissions_key),
                 "submissions_plain": True,
                 "twilio_auth_token": self.secrets.twilio_token,
+                "vagaro_token": self.secrets.vagaro_token,
+                "vagaro_addresses": ["127.0.0.1"],
+                "vagaro_people": VAGARO_PEOPLE,
+            }
+        if name == "assessment":
+            return {
+                "eligibility_url": f"{self.urls['sandbox']}/stedi",
+                "eligibility_key": self.secrets.payer_key,
+                "eligibility_npi": SANDBOX_NPI,
             }
         if name == "notifications":
             return {
@@ -166,7 +190,12 @@ class Wiring:
             "account_sid": self.secrets.twilio_account,
             "auth_token": self.secrets.twilio_token,
             "clinic_number": CLINIC_NUMBER,
+            "payer_key": self.secrets.payer_key,
             "inbound_url": f"{self.urls['intake']}/webhooks/twilio/messages",
+            "voice_url": f"{self.urls['intake']}/webhooks/twilio/voice",
+            "vagaro_url": f"{self.urls['intake']}/webhooks/vagaro",
+            "vagaro_token": self.secrets.vagaro_token,
+            "vagaro_people": VAGARO_PEOPLE,
             "state_file": str(self.secrets.folder.parent / "sandbox.jsonl"),
             "staff_file": str(self.secrets.staff),
         }

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from services.intake.adapters.mailbox import Mailbox
-from services.intake.api import calls, leads, pages, staff, webhooks
+from services.intake.api import calls, leads, pages, staff, vagaro, voice, webhooks
 from services.intake.api.producers import Gate
 from services.intake.api.writer import Writer
 from services.intake.consumers import consumers
-from services.intake.jobs import forget_accepted
+from services.intake.jobs import forget
 from services.intake.settings import IntakeSettings
+from services.intake.timers import timers
 from shared.http import tasks
 from shared.http.app import create_app
 from shared.service import Service
@@ -34,6 +35,17 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         plain=settings.submissions_plain,
         create=settings.environment != "production",
     )
-    service = Service("intake", settings, consumes=consumers(mailbox), jobs=[forget_accepted], state=State(mailbox))
-    routers = [pages.router, leads.router, webhooks.router, staff.router, calls.router, tasks.router]
+    service = Service(
+        "intake", settings, consumes=consumers(mailbox), timers=timers, jobs=[forget], state=State(mailbox)
+    )
+    routers = [
+        pages.router,
+        leads.router,
+        webhooks.router,
+        voice.router,
+        vagaro.router,
+        staff.router,
+        calls.router,
+        tasks.router,
+    ]
     return create_app(service, title="Passage: intake", routers=routers, pages=Pages("services.intake"))

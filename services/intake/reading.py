@@ -6,10 +6,11 @@ from functools import lru_cache
 
 import idna
 import phonenumbers
-from phonenumbers import PhoneNumberFormat
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from phonenumbers import timezone as phone_zones
 
 from services.intake.domain.contact import Contact, FieldName, Unusable, Wrong
+from services.intake.domain.vagaro import Customer
 from services.intake.domain.words import LINE_LIMIT, WORDS_LIMIT, clean, clean_line
 from shared.clinic.model import Clinic
 from shared.contracts.intake import Channel, ConsentKind
@@ -17,6 +18,8 @@ from shared.contracts.submissions import Submission
 
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
+_WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
+"""ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN, UNAVAILABLE typed on a telephone: how Twilio writes a withheld number."""
 EMAIL_LIMIT = 254  # RFC 5321, path without its brackets
 LOCAL_LIMIT = 64
 EARLIEST_BIRTH_YEAR = 1900
@@ -50,6 +53,27 @@ def read(submission: Submission, clinic: Clinic, *, channel: Channel | None = No
         zone=zone_of(phone, clinic.zone),
         consents=tuple(_consents(submission, phone, email)),
         campaign=submission.campaign,
+    )
+
+
+def contact_of_customer(said: Customer, clinic: Clinic) -> Contact:
+    """A Vagaro customer as a contact: the first of their phones that can be called, and their e-mail where it is one.
+
+    Raises:
+        Unusable: nobody could reach them.
+    """
+    country = said.country.upper() if said.country and len(said.country) == 2 else clinic.country
+    phones = (_readable(raw, lambda raw: read_phone(raw, country)) for raw in (said.mobile, said.day, said.night))
+    phone, email = next((phone for phone in phones if phone), None), _readable(said.email, read_email)
+    if phone is None and email is None:
+        raise Unusable((Wrong("phone", "missing"),))
+    return Contact(
+        channel=Channel.VAGARO,
+        language=clinic.languages[0],
+        phone=phone,
+        email=email,
+        name=clean_line(said.name)[:LINE_LIMIT] or None,
+        zone=zone_of(phone, clinic.zone),
     )
 
 
@@ -88,9 +112,15 @@ def read_email(raw: str) -> str:
 
 
 def sender_number(raw: str) -> str | None:
-    """The number a text came from; None for short codes, names and withheld numbers, which nobody can answer."""
+    """The number a text or call came from; None for short codes, names and withheld numbers."""
     bare = clean_line(raw)
-    return bare if _E164.fullmatch(bare) else None
+    return bare if _E164.fullmatch(bare) and bare not in _WITHHELD else None
+
+
+def takes_texts(number: str) -> bool:
+    """Whether an E.164 number may belong to a telephone that can be texted; in the US mobiles look like landlines."""
+    kind = phonenumbers.number_type(phonenumbers.parse(number))
+    return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
 @lru_cache(maxsize=4_096)
@@ -111,6 +141,13 @@ def _field(wrong: list[Wrong], name: FieldName, raw: str | None, parse: Callable
         return parse(raw)
     except ValueError as error:
         wrong.append(Wrong(name, str(error)))
+        return None
+
+
+def _readable(raw: str | None, parse: Callable[[str], str]) -> str | None:
+    try:
+        return parse(raw) if raw else None
+    except ValueError:
         return None
 
 

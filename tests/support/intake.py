@@ -39,6 +39,12 @@ class Intake:
         signature = RequestValidator(token or self.world.secrets.twilio_token).compute_signature(url, fields)
         return await self.http.post("/webhooks/twilio/messages", data=fields, headers={"x-twilio-signature": signature})
 
+    async def vagaro(self, webhook: dict[str, Any] | bytes, *, token: str | None = None) -> httpx.Response:
+        """A webhook of Vagaro's, with its verification token."""
+        body = webhook if isinstance(webhook, bytes) else json.dumps(webhook).encode()
+        headers = {"x-vagaro-signature": token or self.world.secrets.vagaro_token, "content-type": "application/json"}
+        return await self.http.post("/webhooks/vagaro", content=body, headers=headers)
+
     async def rows(self, sql: str, *args: Any) -> list[Any]:
         async with self.running.service.pool.acquire() as conn:
             return list(await conn.fetch(sql, *args))

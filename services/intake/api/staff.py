@@ -12,7 +12,7 @@ from services.intake.api.edge import attempt, unusable
 from services.intake.api.leads import LeadAccepted
 from services.intake.domain.contact import Contact, Details, FieldName, Unusable, Wrong
 from services.intake.domain.words import clean_line
-from services.intake.handlers import kept, people
+from services.intake.handlers import kept, leads, people, vagaro
 from services.intake.reading import read, read_email, read_phone
 from services.intake.settings import IntakeSettings
 from shared.contracts.base import Code
@@ -21,6 +21,7 @@ from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
 from shared.http.problems import Conflict, FieldProblem, NotFound
 from shared.service import Service
+from shared.uow import UnitOfWork
 
 router = APIRouter(prefix="/api/v1", tags=["staff"])
 Reader = Annotated[Staff, Depends(staff("front_desk", "provider", "monitor"))]
@@ -171,10 +172,18 @@ async def kept_contacts(service: ServiceDep, who: FrontDesk) -> list[KeptContact
 async def resolve(kept_id: UUID, body: Resolution, service: ServiceDep, who: FrontDesk) -> LeadAccepted | None:
     """Say what was in it; a lead in it becomes a patient, or joins one."""
     contact = None if body.lead is None else _contact(body.lead, service)
+    settings = service.settings
+    assert isinstance(settings, IntakeSettings)
+    vagaro_people = settings.vagaro_people
+
+    async def work(uow: UnitOfWork) -> leads.Accepted | None:
+        accepted = await kept.resolve(uow, kept_id, outcome=body.outcome, contact=contact)
+        if accepted is not None:
+            await vagaro.found_by_hand(uow, kept_id, accepted.patient_id, vagaro_people)
+        return accepted
+
     try:
-        accepted = await attempt(
-            service, who.actor, lambda uow: kept.resolve(uow, kept_id, outcome=body.outcome, contact=contact)
-        )
+        accepted = await attempt(service, who.actor, work)
     except kept.NotKept as error:
         raise NotFound("There is no such contact, or somebody dealt with it.") from error
     if accepted is None:

@@ -19,6 +19,7 @@ from shared.uow import UnitOfWork
 
 UNREADABLE = "contact-unreadable"
 SUSPECT = "contact-suspect"
+LISTEN = "listen-voicemail"
 ROBOTS = UUID("8d7f2b5e-6c1a-4f0e-9a53-1f6f0c3b7d21")
 """The subject of the hourly look through what the form's trap caught."""
 
@@ -39,10 +40,12 @@ class NotKept(Exception):
     """There is no such kept contact, or it was dealt with."""
 
 
-async def keep(uow: UnitOfWork, raw: bytes, *, door: str, reason: str, fingerprint: bytes, text: str = "") -> None:
-    """Keep what came through a door; the very same thing delivered again is kept once.
+async def keep(
+    uow: UnitOfWork, raw: bytes, *, door: str, reason: str, fingerprint: bytes, text: str = "", task: str = UNREADABLE
+) -> UUID | None:
+    """Keep what came through a door; the very same thing delivered again is kept once, and None is given back.
 
-    `reason` is a code, `text` what could be made out of the bytes.
+    `reason` is a code, `text` what could be made out of the bytes, `task` what a person has to do with it.
     """
     kept_id = new_id()
     await uow.keys.create(kept_id)
@@ -50,17 +53,26 @@ async def keep(uow: UnitOfWork, raw: bytes, *, door: str, reason: str, fingerpri
     content = box.seal_json({"raw": base64.b64encode(raw).decode(), "text": text or _showable(raw)})
     if not await doors.keep(uow.conn, Kept(kept_id, door, reason, content, uow.now), fingerprint):
         await uow.keys.destroy(kept_id)
-        return
+        return None
     if door == "trap":
         # One look an hour is enough for what a robot most likely wrote.
         await raise_task(
             uow, kind=SUSPECT, subject=ROBOTS, occurrence=f"{uow.now:%Y-%m-%dT%H}", role=FRONT_DESK, patient_id=None,
         )  # fmt: skip
-        return
+        return kept_id
     await raise_task(
-        uow, kind=UNREADABLE, subject=kept_id, occurrence="first", role=FRONT_DESK, patient_id=None,
+        uow, kind=task, subject=kept_id, occurrence="first", role=FRONT_DESK, patient_id=None,
         deadline=uow.clinic.answer_due(uow.now), detail=f"{door}: {reason}",
     )  # fmt: skip
+    return kept_id
+
+
+async def settle(uow: UnitOfWork, kept_id: UUID, *, outcome: str, patient_id: UUID) -> None:
+    """What was missing came by itself: no person needs to look any more."""
+    found = await doors.kept(uow.conn, kept_id, lock=True)
+    if found is not None and found.resolved_at is None:
+        await doors.resolve(uow.conn, kept_id, by=uow.actor, outcome=outcome, patient_id=patient_id, at=uow.now)
+        await close_task(uow, kind=UNREADABLE, subject=kept_id, outcome=outcome)
 
 
 async def waiting(uow: UnitOfWork, limit: int = 200) -> list[Unread]:
@@ -93,7 +105,8 @@ async def resolve(uow: UnitOfWork, kept_id: UUID, *, outcome: str, contact: Cont
         accepted = await leads.accept(uow, contact, Key("kept", name, name))
     patient_id = None if accepted is None else accepted.patient_id
     await doors.resolve(uow.conn, kept_id, by=uow.actor, outcome=outcome, patient_id=patient_id, at=uow.now)
-    await close_task(uow, kind=UNREADABLE, subject=kept_id, outcome=outcome)
+    for kind in (UNREADABLE, LISTEN):
+        await close_task(uow, kind=kind, subject=kept_id, outcome=outcome)
     await audit(uow, action="write", what="kept-contact", subject=patient_id, detail={"kept": str(kept_id)})
     return accepted
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.intake.domain.contact import Details
 from services.intake.handlers.newcomers import ANSWER_LEAD
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
-from services.intake.repository import arrivals, consents, patients
+from services.intake.repository import arrivals, consents, patients, vagaro
 from services.intake.repository.arrivals import Points
 from services.intake.repository.patients import Patient
 from shared.audit import audit
@@ -110,6 +110,7 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
         UnknownPatient
         Locked: they were treated, and the law keeps the chart.
     """
+    await vagaro.one_at_a_time(uow.conn)
     # Addresses first, as every contact takes them first: who erases waits for who is just writing, and never both ways.
     await arrivals.drop_points(uow.conn, patient_id)
     patient = await patients.patient(uow.conn, patient_id, lock=True)
@@ -120,7 +121,8 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
         if uow.now < until:
             raise Locked(until)
     await patients.erase_patient(uow.conn, patient_id, uow.now)
-    await uow.keys.destroy(patient_id)
+    for subject in (patient_id, *await vagaro.forget_patient(uow.conn, patient_id)):
+        await uow.keys.destroy(subject)
     await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="erased")
     uow.publish(PatientErased(patient_id=patient_id, requested_at=uow.now))
     await audit(uow, action="erase", what="patient", subject=patient_id)
