@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from deploy.sandbox.carrier import Carrier
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.stepping import Moved, NotForward, Stepping
-from deploy.sandbox.world import Mail, SmsFault, SmtpFault, Text, World
+from deploy.sandbox.world import Mail, PayerFault, SmsFault, SmtpFault, Text, World
 from shared.clock import Clock
 
 
@@ -45,6 +45,7 @@ class NewFaults(_Body):
 
     sms: SmsFault | None = None
     smtp: SmtpFault | None = None
+    payer: PayerFault | None = None
 
 
 def router(
@@ -91,13 +92,14 @@ def router(
     @routes.get("/faults")
     async def read_faults() -> dict[str, str]:
         """What is broken on purpose."""
-        return {"sms": world.faults.sms, "smtp": world.faults.smtp}
+        return {"sms": world.faults.sms, "smtp": world.faults.smtp, "payer": world.faults.payer}
 
     @routes.post("/faults")
     async def set_faults(faults: NewFaults) -> dict[str, str]:
         """Break something, or mend it with "ok"."""
         world.faults.sms = faults.sms or world.faults.sms
         world.faults.smtp = faults.smtp or world.faults.smtp
+        world.faults.payer = faults.payer or world.faults.payer
         return await read_faults()
 
     @routes.get("/about")

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from deploy.sandbox import api, pages, twilio
+from deploy.sandbox import api, pages, payer, twilio
 from deploy.sandbox.carrier import Carrier, Refused
 from deploy.sandbox.mailbox import Mailbox, listen
 from deploy.sandbox.settings import SandboxSettings
@@ -60,6 +60,7 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
     app.include_router(pages.router(pages.Sandbox(world, clinic, settings, clock, stepping), world, carrier, stepping))
     app.include_router(api.router(world, carrier, settings, clock, stepping))
     app.include_router(twilio.router(world, carrier, settings))
+    app.include_router(payer.router(world, settings))
     app.router.routes.append(assets.route)
     app.add_exception_handler(Refused, twilio.refusal)
     app.middleware("http")(_guarded)

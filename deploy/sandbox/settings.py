@@ -37,6 +37,10 @@ class SandboxSettings(BaseSettings):
     transit_seconds: float = Field(default=0.3, ge=0, le=60)
     """How long a text is queued and then on its way."""
 
+    payer_key: SecretStr = SecretStr("sandbox")
+    """What Stedi would have given the clinic."""
+
+    payer_slow_seconds: float = Field(default=5, ge=0, le=60)
     database_url: SecretStr | None = None
     """For moving the stack's clock, as role passage_clock. Without it there is no clock control."""
 

@@ -12,7 +12,8 @@ from services.assessment import views
 from services.assessment.domain.decision import AnyDecision, Reason
 from services.assessment.domain.refusals import Conflicting, NotEntitled, Refused, Unknown
 from services.assessment.domain.sections import Goals, History, Insurance, Section, SectionKind, Tried
-from services.assessment.handlers import deciding, gathering, reading
+from services.assessment.handlers import deciding, gathering, insuring, reading, resuming
+from services.assessment.settings import settings_of
 from shared.audit import audit
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
@@ -80,6 +81,10 @@ class SignedView(BaseModel):
     action: Literal["approve", "alternative", "more_information", "decline"]
 
 
+class CheckView(BaseModel):
+    check_id: UUID
+
+
 class Done(BaseModel):
     done: Literal[True] = True
 
@@ -136,6 +141,8 @@ async def _save(
         async with service.transaction(actor=who.actor) as uow:
             await audit(uow, action="write", what=f"chart.{kind}", subject=patient_id)
             row = await gathering.save(uow, patient_id, kind, section, version=version)
+            if isinstance(section, Insurance) and row.version != version and settings_of(service).eligibility_url:
+                await insuring.saved(uow, patient_id, section)
     return SavedView(section=row.kind, version=row.version)
 
 
@@ -161,6 +168,32 @@ async def save_tried(patient_id: UUID, body: SaveTried, service: ServiceDep, who
 async def save_insurance(patient_id: UUID, body: SaveInsurance, service: ServiceDep, who: Writer) -> SavedView:
     """A new version; 409 names who saved in between."""
     return await _save(service, who, patient_id, SectionKind.INSURANCE, body.content, body.version)
+
+
+@router.post("/{patient_id}/insurance/check", status_code=202)
+async def check_insurance(patient_id: UUID, service: ServiceDep, who: Writer) -> CheckView:
+    """Have the payer asked now; the answer shows on the chart when it is there."""
+    with refusals():
+        if not settings_of(service).eligibility_url:
+            raise Conflicting(
+                "no_payer_connection",
+                "This clinic has no connection to payers.",
+                "Call the payer and record what they say.",
+            )
+        async with service.transaction(actor=who.actor) as uow:
+            await audit(uow, action="write", what="chart.insurance.check", subject=patient_id)
+            check_id = await insuring.request(uow, patient_id)
+    return CheckView(check_id=check_id)
+
+
+@router.post("/{patient_id}/reopen")
+async def reopen(patient_id: UUID, service: ServiceDep, who: Writer) -> Done:
+    """A patient who was elsewhere, or had been declined, comes back: the chart is gathered for a new decision."""
+    with refusals():
+        async with service.transaction(actor=who.actor) as uow:
+            await audit(uow, action="write", what="chart.reopen", subject=patient_id)
+            await resuming.reopen(uow, patient_id)
+    return Done()
 
 
 @router.post("/{patient_id}/complete", status_code=201)

@@ -121,3 +121,38 @@ class SideEffectRow:
     note: str | None
     author: str
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """A question to the payer; `figures` is sealed JSON."""
+
+    id: UUID
+    patient_id: UUID
+    state: str
+    attempts: int
+    asked_by: str
+    asked_at: datetime
+    checked_at: datetime | None
+    status: str | None
+    codes: list[str]
+    figures: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """A signed consent; `name` is sealed. `ended` says how it ended, where it did."""
+
+    id: UUID
+    patient_id: UUID
+    route: Route
+    text_hash: str
+    version: str
+    language: str
+    name: str
+    signed_at: datetime
+    signed_by: str
+    signature: str
+    ended_at: datetime | None
+    ended: str | None

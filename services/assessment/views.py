@@ -144,6 +144,26 @@ class ConcernView(View):
     reason: str | None
 
 
+class EligibilityView(View):
+    """The newest question to the payer. `advice` are codes of what to do next; amounts are US dollars as text."""
+
+    state: Literal["waiting", "answered", "gave_up", "replaced"]
+    asked_at: datetime
+    asked_by: Author
+    attempts: int
+    checked_at: datetime | None
+    status: Literal["active", "inactive", "rejected", "unknown"] | None
+    codes: list[str]
+    problem: str | None
+    advice: list[str] = []
+    plan: str = ""
+    copay: str | None = None
+    coinsurance: str | None = None
+    deductible: str | None = None
+    out_of_pocket: str | None = None
+    prior_authorisation: Literal["required", "not_required", "unknown"] = "unknown"
+
+
 class ConditionChoice(View):
     """A condition that is asked, from the clinic's file."""
 
@@ -185,6 +205,7 @@ class ChartView(View):
     approval: ApprovalView | None
     approvals: list[ApprovalView]
     concerns: list[ConcernView]
+    eligibility: EligibilityView | None
     choices: Choices
 
 

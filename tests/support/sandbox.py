@@ -11,7 +11,7 @@ import httpx
 
 from deploy.sandbox.app import create
 from deploy.sandbox.settings import SandboxSettings
-from deploy.sandbox.world import SmsFault, SmtpFault
+from deploy.sandbox.world import PayerFault, SmsFault, SmtpFault
 from tests.support.serving import serving
 from tests.support.world import World
 
@@ -60,9 +60,9 @@ class Sandbox:
             "/api/clock", {("forward_seconds" if k == "seconds" else k): v for k, v in move.items()}
         )
 
-    async def break_(self, *, sms: SmsFault = "ok", smtp: SmtpFault = "ok") -> None:
+    async def break_(self, *, sms: SmsFault = "ok", smtp: SmtpFault = "ok", payer: PayerFault = "ok") -> None:
         """Break something; without arguments everything is mended."""
-        await self._post("/api/faults", {"sms": sms, "smtp": smtp})
+        await self._post("/api/faults", {"sms": sms, "smtp": smtp, "payer": payer})
 
     async def _list(self, path: str, **query: str) -> list[dict[str, Any]]:
         answer = await self.http.get(path, params=query)

@@ -18,6 +18,7 @@ from shared.contracts.assessment import (
     ApprovalRevoked,
     CandidateApproved,
     CandidateDeclined,
+    ChartReopened,
     MoreInformationRequested,
     Route,
     Severity,
@@ -94,6 +95,22 @@ def expired(chart: Chart, approval_id: UUID, *, now: datetime) -> tuple[Chart, A
         return chart, None
     event = ApprovalExpired(patient_id=chart.patient_id, approval_id=approval_id, expired_at=now)
     return replace(chart, state=State.GATHERING, assessment=None, approval=None), event
+
+
+def reopened(chart: Chart, *, now: datetime) -> tuple[Chart, ChartReopened]:
+    """The patient comes back after another decision than an approval; what was decided stays on record.
+
+    Raises:
+        Conflicting: nothing was decided, or an approval is in force.
+    """
+    if chart.approval is not None or chart.state is not State.DECIDED:
+        raise Conflicting(
+            "not_elsewhere",
+            "This chart is not closed by a decision.",
+            "Open the chart: it can be worked on as it is.",
+        )
+    event = ChartReopened(patient_id=chart.patient_id, reopened_at=now)
+    return replace(chart, state=State.GATHERING, assessment=None), event
 
 
 def completed(chart: Chart, *, assessment_id: UUID, present: Collection[SectionKind]) -> Chart:

@@ -29,6 +29,8 @@ def _readable(text: str) -> str:
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_readable)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=8000), AfterValidator(_readable)]
 
+Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80), AfterValidator(_readable)]
+
 
 class SectionKind(StrEnum):
     """What a chart is made of."""
@@ -131,11 +133,18 @@ class Tried(_Part):
 
 
 class Insurance(_Part):
-    """The plan as a person read it. "active" says nothing about coverage of a treatment."""
+    """The plan as a person read it. "active" says nothing about coverage of a treatment.
+
+    `payer_id` is the payer's electronic id, where the card has one; `holder` the name on the card, first name first,
+    and `holder_born` that person's birthday where the plan is not the patient's own.
+    """
 
     status: Literal["active", "inactive", "unknown", "self_pay"]
     payer: Words = ""
+    payer_id: Short = ""
     member_id: Words = ""
+    holder: Words = ""
+    holder_born: date | None = None
     plan: Words = ""
     note: Words = ""
 

@@ -11,6 +11,7 @@ from services.assessment.domain.sections import REQUIRED, SectionKind
 from services.assessment.handlers.charts import Sections, opened, plain, resistance, screened, today
 from services.assessment.handlers.deciding import signature, statement_of
 from services.assessment.repository import charts as repository
+from services.assessment.repository import eligibility
 from services.assessment.rows import ApprovalRow, ConcernRow, DecisionRow
 from services.assessment.views import person_of
 from shared.audit import audit
@@ -50,6 +51,7 @@ async def chart(uow: UnitOfWork, patient_id: UUID) -> views.ChartView:
         approval=next((each for each in approvals if each.state == "in_force"), None),
         approvals=approvals,
         concerns=[_concern(uow, box, row) for row in await repository.concerns(uow.conn, found.patient_id)],
+        eligibility=await _eligibility(uow, found.patient_id, box),
         choices=views.choices(uow.clinic, _asked(uow)),
     )
 
@@ -160,6 +162,18 @@ def _concern(uow: UnitOfWork, box: Box, row: ConcernRow) -> views.ConcernView:
             "cleared_by": person_of(uow.clinic, row.cleared_by) if row.cleared_by else None,
             "reason": box.open(row.reason) if row.reason else None,
         }
+    )
+
+
+async def _eligibility(uow: UnitOfWork, patient_id: UUID, box: Box) -> views.EligibilityView | None:
+    row = await eligibility.newest(uow.conn, patient_id)
+    if row is None:
+        return None
+    said = {name: getattr(row, name) for name in ("state", "asked_at", "attempts", "checked_at", "status", "codes")}
+    return views.EligibilityView.model_validate(
+        said
+        | {"problem": row.problem, "asked_by": person_of(uow.clinic, row.asked_by)}
+        | (box.open_json(row.figures) if row.figures else {})
     )
 
 

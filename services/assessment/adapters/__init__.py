@@ -1,0 +1,1 @@
+"""Outside systems behind a port: the payer."""

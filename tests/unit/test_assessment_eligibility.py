@@ -1,0 +1,69 @@
+"""What a payer's answer means to a front desk."""
+
+from datetime import date
+
+import pytest
+
+from services.assessment.domain.eligibility import must_ask_again, question, understood
+from services.assessment.domain.refusals import Invalid
+from services.assessment.domain.sections import History, Insurance
+
+ON = date(2026, 11, 30)
+
+
+def plan(status="ACTIVE_COVERAGE", **benefits):
+    return {"plans": [{"name": "Silver PPO", "benefits": {"statuses": [{"status": status}], **benefits}}]}
+
+
+def test_active_is_a_plan_and_never_a_covered_treatment():
+    said = understood(
+        plan(coPayment=[{"amount": "40.00"}], deductible=[{"amount": 1500}], coInsurance=[{"percent": "20"}])
+    )
+    assert (said.status, said.plan, said.advice) == ("active", "Silver PPO", ("coverage_unknown",))
+    assert (said.copay, said.deductible, said.coinsurance) == ("40", "1500", "20")
+    assert said.prior_authorisation == "unknown"
+
+
+def test_prior_authorisation_is_said():
+    said = understood({"plans": [{"benefits": {"statuses": [{"status": "ACTIVE", "priorAuthIndicator": "Y"}]}}]})
+    assert said.prior_authorisation == "required"
+    assert said.advice == ("coverage_unknown", "prior_authorisation")
+
+
+@pytest.mark.parametrize(
+    ("codes", "advice"),
+    [
+        (["75"], "ask_for_card"), (["71"], "ask_for_card"), (["72"], "ask_for_card"), (["73"], "ask_for_card"),
+        (["79"], "enrolment"), (["41"], "enrolment"), (["50"], "enrolment"), (["51"], "enrolment"),
+        (["15"], "fix_our_details"), (["97"], "fix_our_details"), (["58"], "call_payer"),
+        (["60"], "check_dates"), (["56"], "check_dates"), (["T4"], "choose_payer"),
+    ],
+)  # fmt: skip
+def test_each_refusal_says_what_to_do(codes, advice):
+    said = understood({"plans": [], "errors": [{"code": code} for code in codes]})
+    assert (said.status, said.advice) == ("rejected", (advice,))
+    assert not must_ask_again(said)
+
+
+@pytest.mark.parametrize("code", ["42", "80"])
+def test_a_payer_that_cannot_answer_now_is_asked_again(code):
+    assert must_ask_again(understood({"errors": [{"code": code}]}))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{}, {"plans": None}, {"plans": [None, 3, {"benefits": []}]}, {"errors": "no"}, plan(status=None),
+     plan(coPayment=[{"amount": "much"}, "x"], deductible={})],
+)  # fmt: skip
+def test_an_answer_that_says_nothing_is_unknown(strange):
+    assert understood(strange).status in {"unknown", "active"}
+
+
+def test_what_to_ask_comes_from_the_card_and_the_history():
+    card = Insurance(status="unknown", payer="Acme", member_id="M1", holder="Jo Doe")
+    asked = question(card, History(born=date(1980, 4, 2)), on=ON)
+    assert (asked.payer_id, asked.born) == ("Acme", date(1980, 4, 2))
+    own = card.model_copy(update={"payer_id": "60054", "holder_born": date(1950, 1, 1)})
+    assert question(own, None, on=ON).born == date(1950, 1, 1)
+    with pytest.raises(Invalid):
+        question(card.model_copy(update={"member_id": ""}), None, on=ON)
