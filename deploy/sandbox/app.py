@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from deploy.sandbox import api, pages, payer, twilio
+from deploy.sandbox import api, pages, payer, twilio, vagaro, voice
 from deploy.sandbox.carrier import Carrier, Refused
 from deploy.sandbox.mailbox import Mailbox, listen
 from deploy.sandbox.settings import SandboxSettings
@@ -40,6 +40,7 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
     http = httpx.AsyncClient(timeout=15)
     carrier = Carrier(world, settings, clock, http)
     stepping = _stepping(settings, clock, world)
+    outside = pages.Outside(voice.Telephone(carrier, settings, clock), vagaro.Vagaro(settings, clock, http))
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +58,10 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
             yield
 
     app = FastAPI(title="Passage sandbox", lifespan=life, docs_url=None, redoc_url=None)
-    app.include_router(pages.router(pages.Sandbox(world, clinic, settings, clock, stepping), world, carrier, stepping))
+    sandbox = pages.Sandbox(world, clinic, settings, clock, stepping, outside)
+    app.include_router(pages.router(sandbox, world, carrier, stepping))
+    app.include_router(voice.router(outside.telephone, settings))
+    app.include_router(vagaro.router(outside.vagaro, settings))
     app.include_router(api.router(world, carrier, settings, clock, stepping))
     app.include_router(twilio.router(world, carrier, settings))
     app.include_router(payer.router(world, settings))

@@ -107,14 +107,14 @@ class Carrier:
             text = moved_on(text, status, self._clock.now(), _UNREACHABLE if status == "undelivered" else None)
             await self._world.keep_text(text)
             if text.callback:
-                await self._post(text.callback, self._status_of(text))
+                await self.webhook(text.callback, self._status_of(text))
 
     async def _bring(self, text: Text) -> None:
         if self._settings.opt_out == "twilio":
             await self._heed(text, text.body.strip().upper())
         if not self._settings.inbound_url:
             return
-        answer = await self._post(self._settings.inbound_url, self._inbound_of(text))
+        answer = await self.webhook(self._settings.inbound_url, self._inbound_of(text))
         for body in _answers(answer):
             reply = await self._keep("outbound-reply", text.to, text.sender, body, "queued", None)
             await self._deliver(reply)
@@ -133,7 +133,7 @@ class Carrier:
             return
         await self._keep("outbound-reply", text.to, text.sender, said, "delivered", None)
 
-    async def _post(self, url: str, form: dict[str, str]) -> httpx.Response | None:
+    async def webhook(self, url: str, form: dict[str, str]) -> httpx.Response | None:
         """A signed webhook, tried again when it fails. None when nobody took it."""
         token = secrets.token_hex(8)
         for attempt in range(_TRIES):
@@ -147,7 +147,7 @@ class Carrier:
                     return answer
             except httpx.TransportError:
                 pass
-            log.warning("sandbox.webhook_failed", sid=form["MessageSid"], attempt=attempt)
+            log.warning("sandbox.webhook_failed", sid=form.get("MessageSid") or form.get("CallSid"), attempt=attempt)
             await asyncio.sleep(2**attempt)
         return None
 

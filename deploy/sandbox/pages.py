@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,8 @@ from deploy.sandbox.carrier import Carrier, Refused
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.staff import codes
 from deploy.sandbox.stepping import Stepping
+from deploy.sandbox.vagaro import Said, Sent, Vagaro
+from deploy.sandbox.voice import Telephone
 from deploy.sandbox.world import Mail, Text, World
 from shared.clinic import Clinic
 from shared.clock import Clock
@@ -39,12 +41,27 @@ class Phone:
     texts: list[Text]
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Who else reaches the clinic."""
+
+    telephone: Telephone
+    vagaro: Vagaro
+
+
 class Sandbox:
     """The page's parts, and how they are written."""
 
     def __init__(
-        self, world: World, clinic: Clinic, settings: SandboxSettings, clock: Clock, stepping: Stepping | None
+        self,
+        world: World,
+        clinic: Clinic,
+        settings: SandboxSettings,
+        clock: Clock,
+        stepping: Stepping | None,
+        outside: Outside,
     ) -> None:
+        self.outside = outside
         self._world, self._clinic, self._settings = world, clinic, settings
         self._clock, self._stepping = clock, stepping
         folders = [FileSystemLoader(HERE / "templates"), FileSystemLoader(shared_pages.HERE / "templates")]
@@ -82,6 +99,9 @@ class Sandbox:
             next_due=due,
             movable=self._stepping is not None,
             faults=self._world.faults,
+            heard=self.outside.telephone.last,
+            calls=bool(self._settings.voice_url),
+            vagaro=self.outside.vagaro if self._settings.vagaro_url else None,
             here=address(chosen_phone, chosen_mail),
             address=address,
             note=note,
@@ -90,6 +110,11 @@ class Sandbox:
     def html_of(self, mail_id: str) -> str | None:
         """A mail's HTML form."""
         return next((one.html for one in self._world.mails if one.id == mail_id), None)
+
+    def at_ten(self, days: int) -> datetime:
+        """Ten o'clock at the clinic, in so many days."""
+        day = self._local(self._clock.now()) + timedelta(days=days)
+        return day.replace(hour=10, minute=0, second=0, microsecond=0)
 
     def _by_day(self, items: list[Any]) -> list[tuple[str, list[Any]]]:
         return [(day, list(some)) for day, some in groupby(items, key=lambda item: self._day(_time_of(item)))]
@@ -160,11 +185,42 @@ def router(sandbox: Sandbox, world: World, carrier: Carrier, stepping: Stepping 
             (HERE / "static" / name).read_bytes(), media_type="text/css", headers={"cache-control": "no-cache"}
         )
 
+    _reach(routes, sandbox, world)
+
     @routes.get("/ready")
     async def ready(_request: Request) -> dict[str, str]:
         return {"status": "ready"}
 
     return routes
+
+
+def _reach(routes: APIRouter, sandbox: Sandbox, world: World) -> None:
+    """The other ways to the clinic."""
+
+    @routes.post("/calls")
+    async def call(
+        caller: Annotated[str, Form()] = "", seconds: Annotated[int, Form(ge=0, le=180)] = 0
+    ) -> RedirectResponse:
+        number = _international(caller) if caller.strip() else "anonymous"
+        await sandbox.outside.telephone.call(number, seconds)
+        await world.touch()
+        return _back(number if number != "anonymous" else "", "")
+
+    @routes.post("/vagaro")
+    async def book(
+        booker: Annotated[str, Form()] = "", mobile: Annotated[str, Form()] = "", days: Annotated[int, Form()] = 3
+    ) -> RedirectResponse:
+        sent = await sandbox.outside.vagaro.happen(
+            Said(name=booker or "Rosa Delgado", phone=mobile, starts_at=sandbox.at_ten(days), appointment_first=True)
+        )
+        return _back(_international(mobile), "", _told(sent))
+
+    @routes.post("/vagaro/{appointment_id}")
+    async def rebook(appointment_id: str, move: Annotated[str, Form()]) -> RedirectResponse:
+        if appointment_id not in sandbox.outside.vagaro.booked:
+            raise HTTPException(404, "no such booking")
+        sent = await sandbox.outside.vagaro.change(appointment_id, hours=None if move == "cancel" else int(move))
+        return _back("", "", _told(sent))
 
 
 async def _stream(world: World) -> AsyncIterator[str]:
@@ -188,6 +244,11 @@ def linked(text: str) -> Markup:
         parts += [escape(text[end : found.start()]), Markup('<a href="{}">{}</a>').format(url, url)]
         end = found.end()
     return Markup("").join([*parts, escape(text[end:])])
+
+
+def _told(sent: Sent) -> str:
+    failed = [status for status in sent.answers if not 200 <= status < 300]
+    return f"The clinic answered Vagaro with {failed[0] or 'nothing'}." if failed else ""
 
 
 def _back(phone: str, mail: str, note: str = "") -> RedirectResponse:

@@ -28,6 +28,18 @@ class SandboxSettings(BaseSettings):
     inbound_url: str = ""
     """Where a text to the clinic is delivered: intake's public webhook address."""
 
+    voice_url: str = ""
+    """Where a call to the clinic's number is answered: intake's public webhook address."""
+
+    vagaro_url: str = ""
+    """Where Vagaro's webhooks go."""
+
+    vagaro_token: SecretStr = SecretStr("")
+    """The verification token that goes with them."""
+
+    vagaro_people: dict[str, str] = Field(default_factory=dict)
+    """The clinic's people by their ids at Vagaro."""
+
     opt_out: Literal["twilio", "clinic"] = "clinic"
     """Who heeds STOP, START and HELP: the clinic, where Twilio's own handling is switched off for its number.
 
