@@ -48,6 +48,7 @@ def _answer(*may: str) -> TextRule:
 TEXTS: dict[str, TextRule] = {
     "enquiry": TextRule(_ALWAYS | {"when"}, frozenset({"when"})),
     "enquiry_text": TextRule(_ALWAYS | {"link", "when"}, frozenset({"link"})),
+    "missed_call": TextRule(_ALWAYS | {"link", "when"}, frozenset({"when"}), only_sms=True),
     "consultation_scheduled": _visit("day", "time", "link"),
     "consultation_eve": _visit("day", "time"),
     "course_scheduled": _dates("dates", "link"),

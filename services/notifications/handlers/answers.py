@@ -28,9 +28,21 @@ async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
         await opt_in(uow, patient.id, str(event.message_id))
     elif event.keyword == "help":
         await say(uow, patient, Say("help", str(event.message_id), only=("sms",), exempt=True, answering=True))
+    elif event.missed_call:
+        await _missed_call(uow, patient, event)
     elif event.channel is Channel.TEXT:
         body = (await uow.keys.box(patient.id)).open(event.body)
         await _answer(uow, patient, event, body)
+
+
+async def _missed_call(uow: UnitOfWork, patient: Patient, event: MessageReceived) -> None:
+    """Nobody took their call: one text back, however often they try. STOP stands; the front desk calls anyway."""
+    if await messages.last_of_kind(uow.conn, patient.id, ("missed_call",), uow.now - ONE_REPLY_IN) is None:
+        due = uow.clinic.answer_due(event.received_at)
+        occurrence = str(event.message_id)
+        await say(
+            uow, patient, Say("missed_call", occurrence, only=("sms",), exempt=True, answering=True, answer_by=due)
+        )  # fmt: skip
 
 
 async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str) -> None:

@@ -42,7 +42,7 @@ async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow, language:
     named = await named_visits(uow, row)
     if row.visits and not named:
         return None
-    if row.kind == "enquiry_text":
+    if row.kind in ("enquiry_text", "missed_call"):
         form = settings.urls.get("intake", uow.clinic.url)
         return Facts(link=f"{form}/{_in(uow, language)}", answer_by=row.answer_by)
     if not named or row.kind == "cancelled":

@@ -58,8 +58,11 @@ async def welcome(uow: UnitOfWork, event: LeadCreated) -> None:
 async def answer_contact(
     uow: UnitOfWork, patient: Patient, channel: Channel, occurrence: str, answer_due: datetime | None
 ) -> None:
-    """One answer per contact. Who is on the phone, or wrote by e-mail to a person, is answered by that person."""
-    if channel in (Channel.PHONE, Channel.EMAIL):
+    """One answer per contact. Who is on the phone, or wrote by e-mail to a person, is answered by that person.
+
+    Who booked in Vagaro hears of their visit, and is not thanked for writing.
+    """
+    if channel in (Channel.PHONE, Channel.EMAIL, Channel.VAGARO):
         return
     texted = channel is Channel.TEXT
     await say(
