@@ -8,7 +8,20 @@ from fastapi import FastAPI
 from services.dashboard import calls
 from services.dashboard.consumers import consumes
 from services.dashboard.live import Live
-from services.dashboard.pages import board, booking, call, chart, decision, live, patient, ride, search, tasks, today
+from services.dashboard.pages import (
+    board,
+    booking,
+    call,
+    chart,
+    decision,
+    live,
+    patient,
+    ride,
+    search,
+    session,
+    tasks,
+    today,
+)
 from services.dashboard.settings import DashboardSettings
 from shared.http import oidc
 from shared.http.app import create_app
@@ -43,6 +56,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         ride.router,
         booking.router,
         today.router,
+        session.router,
         chart.router,
         decision.router,
         patient.router,

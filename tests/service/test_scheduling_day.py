@@ -196,9 +196,6 @@ async def test_when_news_may_be_missing_the_answer_is_not_now(calendar: Calendar
     await day.ride()
     await eventually(lambda: day.because("consents"), equals="")
     await eventually(lambda: day.because("escort"), equals="")
-    parked = (
-        "insert into parked (source, subject, sequence, reason, headers, body) values ($1, $2, 99, 'gap', '{}', '')"
-    )
     async with calendar.world.connection("scheduling") as conn:
         await conn.execute(WAITING, day.patient)
         refused = await day.do("check-in", 503)

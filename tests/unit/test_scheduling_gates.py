@@ -65,7 +65,7 @@ def test_everything_holds_when_everything_is_so() -> None:
 def test_a_gate_names_its_reason_and_who_may_go_past_it(
     change: dict[str, object], code: str, because: str, may_sign: bool
 ) -> None:
-    facts = replace(GOOD, **change)  # type: ignore[arg-type]
+    facts = replace(GOOD, **change)
     gate = dosing(facts)[code]
     assert (gate.standing, gate.because, gate.may_sign) == (Standing.OPEN, because, may_sign)
     signed = replace(facts, signed=frozenset({(code, because, gate.evidence)}))
