@@ -164,6 +164,21 @@ class EligibilityView(View):
     prior_authorisation: Literal["required", "not_required", "unknown"] = "unknown"
 
 
+class ConsentView(View):
+    """A signed consent. `verified` says whether the record still is what was signed."""
+
+    id: UUID
+    route: Route
+    text_hash: str
+    version: str
+    language: str
+    name: str
+    signed_at: datetime
+    ended_at: datetime | None
+    ended: Literal["withdrawn", "replaced"] | None
+    verified: bool
+
+
 class ConditionChoice(View):
     """A condition that is asked, from the clinic's file."""
 
@@ -191,7 +206,7 @@ class Choices(View):
 
 
 class ChartView(View):
-    """A whole chart as it stands."""
+    """A whole chart as it stands. `told` is when the patient last sent each step of their own page."""
 
     patient_id: UUID
     state: Literal["new", "gathering", "complete", "decided"]
@@ -206,6 +221,8 @@ class ChartView(View):
     approvals: list[ApprovalView]
     concerns: list[ConcernView]
     eligibility: EligibilityView | None
+    consents: list[ConsentView]
+    told: dict[str, datetime]
     choices: Choices
 
 

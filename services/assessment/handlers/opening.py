@@ -4,8 +4,10 @@ from services.assessment.domain import chart as charts
 from services.assessment.domain.sections import SectionKind
 from services.assessment.handlers.charts import COMPARE, TASKS, held, moved, opened
 from services.assessment.handlers.gathering import keep
+from services.assessment.handlers.telling import PAGE
 from services.assessment.repository import charts as repository
 from shared.contracts.intake import LeadCreated, LeadMerged, LeadUnmerged, PatientErased
+from shared.http import links
 from shared.tasks import close_task, raise_task
 from shared.timers import cancel_timers
 from shared.uow import UnitOfWork
@@ -70,5 +72,6 @@ async def undo_merge(uow: UnitOfWork, event: LeadUnmerged) -> None:
 async def forget(uow: UnitOfWork, event: PatientErased) -> None:
     """The key is gone already, and with it every word; nothing is left to do for this patient either."""
     await cancel_timers(uow, subject=event.patient_id)
+    await links.revoke(uow, purpose=PAGE, subject=event.patient_id)
     for kind in TASKS:
         await close_task(uow, kind=kind, subject=event.patient_id, outcome="erased")

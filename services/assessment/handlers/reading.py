@@ -8,11 +8,12 @@ from services.assessment.domain.canonical import digest
 from services.assessment.domain.chart import Chart
 from services.assessment.domain.refusals import Unknown
 from services.assessment.domain.sections import REQUIRED, SectionKind
+from services.assessment.handlers import consenting
 from services.assessment.handlers.charts import Sections, opened, plain, resistance, screened, today
 from services.assessment.handlers.deciding import signature, statement_of
 from services.assessment.repository import charts as repository
-from services.assessment.repository import eligibility
-from services.assessment.rows import ApprovalRow, ConcernRow, DecisionRow
+from services.assessment.repository import consents, eligibility
+from services.assessment.rows import ApprovalRow, ConcernRow, ConsentRow, DecisionRow
 from services.assessment.views import person_of
 from shared.audit import audit
 from shared.contracts.assessment import Severity
@@ -52,6 +53,8 @@ async def chart(uow: UnitOfWork, patient_id: UUID) -> views.ChartView:
         approvals=approvals,
         concerns=[_concern(uow, box, row) for row in await repository.concerns(uow.conn, found.patient_id)],
         eligibility=await _eligibility(uow, found.patient_id, box),
+        consents=[_consent(uow, box, row) for row in await consents.of_patient(uow.conn, found.patient_id)],
+        told=await repository.steps_told(uow.conn, found.patient_id),
         choices=views.choices(uow.clinic, _asked(uow)),
     )
 
@@ -163,6 +166,14 @@ def _concern(uow: UnitOfWork, box: Box, row: ConcernRow) -> views.ConcernView:
             "reason": box.open(row.reason) if row.reason else None,
         }
     )
+
+
+def _consent(uow: UnitOfWork, box: Box, row: ConsentRow) -> views.ConsentView:
+    name = box.open(row.name)
+    shown = {
+        field: getattr(row, field) for field in views.ConsentView.model_fields if field not in ("name", "verified")
+    }
+    return views.ConsentView.model_validate(shown | {"name": name, "verified": consenting.verified(uow, row, name)})
 
 
 async def _eligibility(uow: UnitOfWork, patient_id: UUID, box: Box) -> views.EligibilityView | None:

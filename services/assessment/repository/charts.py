@@ -104,6 +104,12 @@ select id, kind, level, raised_at, raised_by, cleared_at, cleared_by, reason
 """
 CONCERN_OPEN = "select exists (select from safety_concerns where patient_id = $1 and cleared_at is null)"
 
+TOLD = """
+insert into told_steps (patient_id, step, told_at) values ($1, $2, $3)
+on conflict (patient_id, step) do update set told_at = excluded.told_at
+"""
+STEPS_TOLD = "select step, told_at from told_steps where patient_id = $1"
+
 
 async def open_chart(conn: asyncpg.Connection, patient_id: UUID, now: datetime) -> None:
     """A new chart; an existing one stays as it is."""
@@ -251,3 +257,13 @@ async def concerns(conn: asyncpg.Connection, patient_id: UUID) -> list[ConcernRo
 
 async def concern_open(conn: asyncpg.Connection, patient_id: UUID) -> bool:
     return bool(await conn.fetchval(CONCERN_OPEN, patient_id))
+
+
+async def told(conn: asyncpg.Connection, patient_id: UUID, step: str, now: datetime) -> None:
+    """The patient sent this step of their page."""
+    await conn.execute(TOLD, patient_id, step, now)
+
+
+async def steps_told(conn: asyncpg.Connection, patient_id: UUID) -> dict[str, datetime]:
+    """When each step was last sent."""
+    return {row["step"]: row["told_at"] for row in await conn.fetch(STEPS_TOLD, patient_id)}
