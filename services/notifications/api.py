@@ -49,12 +49,17 @@ class Message(BaseModel):
 
 
 class Ride(BaseModel):
-    """The way home of one appointment, and the patient's word on its preparation."""
+    """The way home of one appointment, and the patient's word on its preparation.
+
+    `state` is the patient's word or the staff's; `escort_said` is what the escort said over their own link.
+    """
 
     appointment_id: UUID
     starts_at: datetime
     state: Literal["open", "confirmed", "missing"]
     escort: str | None
+    escort_phone: str | None
+    escort_said: Literal["yes", "no"] | None
     preparation: dict[str, bool]
 
 
@@ -98,6 +103,8 @@ async def ledger(patient_id: UUID, service: ServiceDep, who: Clinical) -> Ledger
             starts_at=visit.starts_at,
             state=visit.transport,
             escort=_opened(boxes.get(visit.patient_id), visit.escort),
+            escort_phone=_opened(boxes.get(visit.patient_id), visit.escort_phone),
+            escort_said=visit.escort_said,
             preparation=answers[visit.id],
         )
         for visit in booked

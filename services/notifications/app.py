@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.notifications import api, pages
+from services.notifications import after_page, api, escort_page, pages
 from services.notifications.consumers import consumes
 from services.notifications.jobs import deliver, timers
 from services.notifications.settings import Settings
@@ -15,5 +15,5 @@ from shared.web.pages import Pages
 def create(settings: Settings | None = None) -> FastAPI:
     """Notifications as an ASGI application, not yet started."""
     service = Service("notifications", settings or Settings(), consumes=consumes, timers=timers, jobs=[deliver])
-    routers = [pages.router, api.router, tasks]
+    routers = [pages.router, escort_page.router, after_page.router, api.router, tasks]
     return create_app(service, title="Passage: notifications", routers=routers, pages=Pages("services.notifications"))

@@ -1,4 +1,4 @@
-"""The visits of a message as a file for the patient's own calendar (RFC 5545, RFC 5546). It says nothing about health."""
+"""The visits of a message as a file for the patient's own calendar (RFC 5545, 5546). It says nothing about health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

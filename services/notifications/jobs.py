@@ -20,8 +20,8 @@ from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Ref
 from services.notifications.adapters.smtp import SmtpSender
 from services.notifications.adapters.twilio import TwilioSender
 from services.notifications.domain.delivery import ATTEMPTS, State, wait_before
-from services.notifications.handlers import delivery, transport
-from services.notifications.handlers.planning import CUT_OFF
+from services.notifications.handlers import delivery, preparing, transport
+from services.notifications.handlers.planning import CUT_OFF, UNPREPARED
 from services.notifications.handlers.reaching import language_of, reached_as, seen
 from services.notifications.handlers.saying import TIMER, named_visits, release
 from services.notifications.ics import CalendarFile, calendar_file
@@ -43,6 +43,11 @@ Senders = Mapping[str, Sender]
 @timers(TIMER)
 async def on_message_due(uow: UnitOfWork, timer: Timer) -> None:
     await release(uow, UUID(timer.occurrence))
+
+
+@timers(UNPREPARED)
+async def on_unprepared(uow: UnitOfWork, timer: Timer) -> None:
+    await preparing.call_unanswered(uow, timer)
 
 
 @timers(CUT_OFF)

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from services.notifications.domain.phones import e164
 from services.notifications.domain.preparation import drive_again, items
+from services.notifications.domain.wellbeing import EFFECTS
 from services.notifications.handlers import preparing, transport
 from services.notifications.handlers.preparing import LONGEST_NOTE
 from services.notifications.handlers.reaching import PAGE
@@ -34,8 +36,8 @@ async def page(
     async with service.reading() as uow:
         shown, others = await _visits(uow, token, visit)
         answers = await visits.answers(uow.conn, shown.id) if shown is not None else {}
-        escort = await _escort(uow, shown)
-    return _render(request, token, shown, others, answers=answers, escort=escort, said=said if said in _SAID else "")
+        known = await _known(uow, shown)
+    return _render(request, token, shown, others, answers=answers, said=said if said in _SAID else "", **known)
 
 
 @router.post("/p/{token}/ride")
@@ -45,6 +47,7 @@ async def ride(
     service: ServiceDep,
     visit: Annotated[UUID, Form()],
     escort: Annotated[str, Form(max_length=500)] = "",
+    phone: Annotated[str, Form(max_length=40)] = "",
     nobody: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
     """Who takes them home, or that they have nobody yet."""
@@ -53,10 +56,14 @@ async def ride(
         if nobody:
             await transport.nobody_yet(uow, shown)
             return _back(token, shown, "nobody", "ride")
-        if not (escort := " ".join(escort.split())[:LONGEST_NAME]):
+        escort = " ".join(escort.split())[:LONGEST_NAME]
+        number = e164(phone, service.clinic.country) if phone.strip() else None
+        if wrong := "ride" if not escort else "phone" if phone.strip() and number is None else "":
             answers = await visits.answers(uow.conn, shown.id)
-            return _render(request, token, shown, others, answers=answers, escort="", wrong="ride", status=422)
-        await transport.confirm(uow, shown, escort=escort, by="patient")
+            known = await _known(uow, shown)
+            typed = {"wrong": wrong, "named": escort, "phone": phone}
+            return _render(request, token, shown, others, answers=answers, status=422, **known, **typed)
+        await transport.confirm(uow, shown, escort=escort, by="patient", phone=number)
     return _back(token, shown, "ride", "ride")
 
 
@@ -91,8 +98,8 @@ async def changed(
         shown, others = await _named(uow, token, visit)
         if not words.strip():
             answers = await visits.answers(uow.conn, shown.id)
-            escort = await _escort(uow, shown)
-            return _render(request, token, shown, others, answers=answers, escort=escort, wrong="changed", status=422)
+            known = await _known(uow, shown)
+            return _render(request, token, shown, others, answers=answers, wrong="changed", status=422, **known)
         await preparing.tell(uow, shown, words.strip()[:LONGEST_NOTE])
     return _back(token, shown, "changed", "changed")
 
@@ -115,10 +122,15 @@ async def _named(uow: UnitOfWork, token: str, visit: UUID) -> tuple[VisitRow, li
     return shown, others
 
 
-async def _escort(uow: UnitOfWork, visit: VisitRow | None) -> str:
-    if visit is None or visit.escort is None:
-        return ""
-    return (await uow.keys.box(visit.patient_id)).open(visit.escort)
+async def _known(uow: UnitOfWork, visit: VisitRow | None) -> dict[str, Any]:
+    """Who takes them home, and the link that the patient passes on to them."""
+    if visit is None:
+        return {}
+    box = await uow.keys.box(visit.patient_id)
+    return {
+        "escort": box.open(visit.escort) if visit.escort else "",
+        "escort_token": box.open(visit.escort_link) if visit.escort_link else "",
+    }
 
 
 def _back(token: str, visit: VisitRow, said: str, place: str) -> Response:
@@ -126,9 +138,17 @@ def _back(token: str, visit: VisitRow, said: str, place: str) -> Response:
 
 
 def _render(
-    request: Request, token: str, visit: VisitRow | None, others: list[VisitRow], *, status: int = 200, **context: Any
+    request: Request,
+    token: str,
+    visit: VisitRow | None,
+    others: list[VisitRow],
+    *,
+    status: int = 200,
+    escort_token: str = "",
+    **context: Any,
 ) -> Response:
-    clinic = request.app.state.service.clinic
+    service = request.app.state.service
+    clinic = service.clinic
     session = visit is not None and visit.kind == "session" and visit.dose_at is not None
     shown: Response = request.app.state.pages.render(
         request,
@@ -138,8 +158,12 @@ def _render(
         visit=visit,
         others=others,
         session=session,
-        items=items(clinic.preparation, visit.dose_at) if visit is not None and visit.dose_at is not None else (),
+        effects=EFFECTS,
+        items=items(clinic.preparation, visit.dose_at, visit.ends_at)
+        if visit is not None and visit.dose_at is not None
+        else (),
         drive=drive_again(clinic.preparation, visit.ends_at) if visit is not None else None,
-        **{"said": "", "wrong": "", "answers": {}, "escort": "", **context},
+        escort_link=f"{service.settings.public_url}/e/{escort_token}" if escort_token else "",
+        **{"said": "", "wrong": "", "answers": {}, "escort": "", "named": "", "phone": "", **context},
     )
     return shown

@@ -51,7 +51,7 @@ def sms(clinic: Clinic, language: str, parts: Sequence[tuple[str, Facts]]) -> st
     """One text message of one or several parts: the clinic's name first, how to stop last."""
     words = clinic.messages.words[language]
     said = [words.texts[key].sms.format_map(values(clinic, language, "sms", facts)) for key, facts in parts]
-    footer = [] if any(TEXTS[key].only_sms for key, _ in parts) else [_footer(clinic, words.sms_footer)]
+    footer = [] if any(not TEXTS[key].stops for key, _ in parts) else [_footer(clinic, words.sms_footer)]
     return f"{clinic.messages.sender}: {' '.join([*said, *footer])}"
 
 

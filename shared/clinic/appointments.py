@@ -142,6 +142,8 @@ class Preparation(Part):
     clear_fluids_hours: Annotated[Hours, published("2 h")] = 2
     alcohol_hours: Annotated[Hours, single("24 h before and after")] = 24
     no_driving_hours: Annotated[Hours, published("not before the next day after restful sleep, and at least 24 h")] = 24
+    answer_hours: Annotated[Hours, PROPOSED] = 3
+    """Who has not said by then, counted back from check-in, whether they eat and drink as asked is called."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Preparation":

@@ -22,11 +22,15 @@ Channels = Annotated[tuple[SmsOrEmail, ...], Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """What one text may and must say. `needs` are fields of both its forms; `only_sms` marks answers to a text."""
+    """What one text may and must say. `needs` are fields of both its forms; `only_sms`: there is no e-mail of it.
+
+    `stops`: the text ends with how to stop; an answer to a text does not.
+    """
 
     may: frozenset[str]
     needs: frozenset[str] = frozenset()
     only_sms: bool = False
+    stops: bool = True
 
 
 _ALWAYS = frozenset({"clinic", "phone"})
@@ -42,7 +46,7 @@ def _dates(*needs: str) -> TextRule:
 
 
 def _answer(*may: str) -> TextRule:
-    return TextRule(_ALWAYS | set(may), only_sms=True)
+    return TextRule(_ALWAYS | set(may), only_sms=True, stops=False)
 
 
 TEXTS: dict[str, TextRule] = {
@@ -61,10 +65,13 @@ TEXTS: dict[str, TextRule] = {
     "eve": _visit("day", "time", "link"),
     "eve_ask": _visit("day", "time", "link"),
     "arrival": _visit("day", "time", "link"),
-    "check_in": TextRule(_ALWAYS, frozenset({"phone"})),
+    "check_in": TextRule(_ALWAYS | {"link"}, frozenset({"phone", "link"})),
     "transport_missing": _visit("day", "time", "phone", "link"),
+    "escort_declined": _visit("day"),
+    "escort_invite": TextRule(_VISIT, frozenset({"day", "time", "link"}), only_sms=True),
     "transport_thanks": _answer("day", "time", "link"),
     "transport_help": _answer("day", "time", "link"),
+    "check_in_thanks": _answer(),
     "read_by_person": _answer(),
     "help": _answer(),
     "opt_out": _answer(),
@@ -127,7 +134,7 @@ class Step(Part):
     until_hours_before: Annotated[int | None, Field(ge=0, le=24 * 30)] = None
     hours_after: Annotated[int | None, Field(ge=1, le=24 * 30), PROPOSED] = None
     until_hours_after: Annotated[int | None, Field(ge=1, le=24 * 30)] = None
-    asks: Literal["transport"] | None = None
+    asks: Literal["transport", "next-day"] | None = None
     channels: Channels = ("sms", "email")
 
     @model_validator(mode="after")
@@ -205,7 +212,7 @@ def _ladder_problems(ladder: tuple[Step, ...]) -> Found:
     seen: set[str] = set()
     for step in ladder:
         at = f"ladder[{step.code}]"
-        wanted = f"{step.code}_ask" if step.asks else step.code
+        wanted = f"{step.code}_ask" if step.asks == "transport" else step.code
         if wanted not in TEXTS or TEXTS[wanted].only_sms:
             problems.append((at, f"there is no text {wanted!r}"))
         if step.code in seen:

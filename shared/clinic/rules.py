@@ -113,7 +113,7 @@ def _messages(clinic: Clinic) -> list[Problem]:
             "ask before transport.cut_off_hours",
         )
         for step in clinic.messages.ladder
-        if step.asks and (step.hours_before or 0) <= clinic.transport.cut_off_hours
+        if step.asks == "transport" and (step.hours_before or 0) <= clinic.transport.cut_off_hours
     )
     return found
 

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from shared.contracts.base import Code, Moment, PatientEvent, Sealed
 
+PREPARATION = ("solids", "fluids", "alcohol", "sleep", "calm", "clothes", "driving")
+"""What a patient prepares for a session, each answered by itself: the items of PrepConfirmed. The ride is its own."""
+
 
 class MessageSent(PatientEvent):
     """The provider accepted a message. `body` seals the very words."""
@@ -38,7 +41,7 @@ class TransportConfirmed(PatientEvent):
 
 
 class TransportMissing(PatientEvent):
-    """No ride home was confirmed at the cut-off: the session is held until one is."""
+    """Nobody takes the patient home: none was confirmed at the cut-off, or who was named can't. The session is held."""
 
     appointment_id: UUID
     starts_at: Moment

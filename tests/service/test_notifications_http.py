@@ -6,9 +6,10 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from shared.contracts.intake import Channel, ConsentKind, MessageReceived
-from shared.contracts.scheduling import AppointmentCancelled, AppointmentKind
+from shared.contracts.scheduling import AppointmentCancelled, AppointmentKind, ConsultationScheduled
 from shared.ids import new_id
-from tests.support.told import told
+from tests.support.notifications import HASH
+from tests.support.told import link, told
 
 PHONE = "+18015550148"
 HTML = {"accept": "text/html"}
@@ -65,8 +66,12 @@ async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, 
     shown = await stack.http.get(page, headers=HTML)
     assert shown.status_code == 200
     assert "Who takes you home?" in shown.text
-    assert "Last meal before" in shown.text
-    assert shown.text.count("<form") >= 9
+    for words in (
+        "Last meal before", "Clear drinks until", "No alcohol since", "night&#39;s sleep", "quiet evening",
+        "Comfortable clothes", "No driving before",
+    ):  # fmt: skip
+        assert words in shown.text
+    assert shown.text.count("<form") >= 10
     spanish = await stack.http.get(f"{page}?lang=es", headers=HTML)
     assert "¿Quién le lleva a casa?" in spanish.text
     stack.http.cookies.clear()
@@ -94,6 +99,29 @@ async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, 
     other = await stack.http.get(page, params={"visit": str(booked[1].appointment_id)}, headers=HTML)
     assert other.status_code == 200
     assert "takes you home</span>" not in other.text
+
+
+async def test_the_first_talks_page_shows_already_what_later_visits_ask(stack, eventually):
+    email = f"{new_id()}@patients.example"
+    patient = await stack.lead(email=email)
+    at = datetime.fromisoformat((await stack.outside.http.get("/api/clock")).json()["now"]) + timedelta(days=5)
+    await stack.producers.say(
+        "scheduling",
+        ConsultationScheduled(
+            patient_id=patient, appointment_id=new_id(), starts_at=at, ends_at=at + timedelta(hours=1),
+            zone="America/Denver", provider_id="osei", mode="in_person", booked_by="staff", policy_hash=HASH,
+        ),
+    )  # fmt: skip
+    mails = await eventually(lambda: stack.mails(email, 2))
+    [mail] = [it for it in mails if it["attachments"] == ["visit.ics"]]
+    assert "METHOD:PUBLISH" in mail["calendar"]
+    assert "before later visits" in mail["text"]
+    page = await stack.http.get(link(mail["text"]), headers=HTML)
+    for words in ("Before later visits", "Nothing to eat for 8 hours", "No alcohol", "takes you home", "No driving"):
+        assert words in page.text
+    spanish = await stack.http.get(f"{link(mail['text'])}?lang=es", headers=HTML)
+    assert "Antes de otras visitas" in spanish.text
+    stack.http.cookies.clear()
 
 
 async def test_looking_changes_nothing(stack, eventually):

@@ -125,7 +125,7 @@ async def test_no_day_brings_more_than_two_texts_and_nothing_is_lost(at_desk):
         days[day] = days.get(day, 0) + 1
     assert max(days.values()) <= 2
     assert not await at_desk.rows(patient, state="planned")
-    assert {row["kind"] for row in sent} >= {"logistics", "escort", "eve", "arrival", "check_in"}
+    assert {row["kind"] for row in sent} >= {"logistics", "escort", "eve", "arrival"}
     hours = {row["sent_at"].astimezone(at_desk.service.clinic.tz).hour for row in alone}
     assert min(hours) >= 9
     assert max(hours) < 20

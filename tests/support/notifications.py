@@ -125,7 +125,7 @@ class Desk:
         session = isinstance(booked, SessionScheduled)
         await self.hear(
             AppointmentRescheduled(
-                patient_id=booked.patient_id, appointment_id=booked.appointment_id, kind=_kind(booked),
+                patient_id=booked.patient_id, appointment_id=booked.appointment_id, kind=kind_of(booked),
                 revision=revision, was_at=booked.starts_at, starts_at=to,
                 dose_at=to + timedelta(minutes=30) if session else None,
                 ends_at=to + (booked.ends_at - booked.starts_at), zone="America/Denver", reason="patient-asked",
@@ -137,7 +137,7 @@ class Desk:
         for one in booked:
             await self.hear(
                 AppointmentCancelled(
-                    patient_id=one.patient_id, appointment_id=one.appointment_id, kind=_kind(one),
+                    patient_id=one.patient_id, appointment_id=one.appointment_id, kind=kind_of(one),
                     starts_at=starts_at or one.starts_at, reason="approval-revoked",
                 )
             )  # fmt: skip
@@ -185,7 +185,7 @@ class Desk:
             return sorted(task.kind for task in await open_tasks(uow.conn) if task.patient_id == patient)
 
 
-def _kind(booked: Booked) -> AppointmentKind:
+def kind_of(booked: Booked) -> AppointmentKind:
     return AppointmentKind.SESSION if isinstance(booked, SessionScheduled) else AppointmentKind.CONSULTATION
 
 

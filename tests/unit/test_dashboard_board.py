@@ -176,15 +176,33 @@ def test_the_strip_marks_what_is_done_and_what_is_next():
 
 
 def test_ready_names_every_point_with_its_answer():
-    found = ready_for(known(*COURSE_BOOKED, ride(FIRST)), NOW, "Karin")
+    drank = n.PrepConfirmed(patient_id=WHO, appointment_id=FIRST, item="alcohol", ok=False, answered_at=NOW)
+    found = ready_for(known(*COURSE_BOOKED, ride(FIRST), ("notifications", drank)), NOW, "Karin")
     assert found is not None
     assert [(point.label.key, point.answer.text.key) for point in found.points] == [
         ("ready.approval", "ready.valid"),
         ("ready.consent", "ready.not_signed"),
         ("ready.ride", "ready.ride_with"),
-        ("ready.prep", "ready.not_answered"),
+        ("prep.alcohol", "ready.answered_no"),
+        *((f"prep.{item}", "ready.not_answered") for item in n.PREPARATION if item != "alcohol"),
         ("ready.pressure", "ready.at_check_in"),
     ]
+
+
+def test_the_escorts_own_yes_shows_until_somebody_else_is_named():
+    def said(by: str, escort: str = "s1.karin") -> Said:
+        return "notifications", n.TransportConfirmed(
+            patient_id=WHO, appointment_id=FIRST, escort=escort, by=by, confirmed_at=NOW
+        )
+
+    def answer(*events: Said) -> str:
+        found = ready_for(known(*COURSE_BOOKED, *events), NOW, "Karin")
+        assert found is not None
+        return next(point.answer.text.key for point in found.points if point.label.key == "ready.ride")
+
+    assert answer(said("patient")) == "ready.ride_with"
+    assert answer(said("patient"), said("escort")) == "ready.ride_agreed"
+    assert answer(said("patient"), said("escort"), said("staff", "s1.ana.x")) == "ready.ride_with"
 
 
 def test_two_merged_contacts_are_one_patient():

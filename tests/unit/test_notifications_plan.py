@@ -13,6 +13,7 @@ from services.notifications.domain.quiet import Window, arrives
 from shared.clinic import load
 from shared.clinic.messages import TEXTS
 from shared.clinic.opening import Span
+from shared.contracts.notifications import PREPARATION
 from shared.ids import new_id
 
 CLINIC = load(Path(__file__).parents[2] / "deploy" / "clinics" / "harbor.toml")
@@ -157,7 +158,10 @@ def test_what_went_out_already_counts():
 
 @given(MOMENTS)
 def test_the_preparation_counts_back_from_the_dose(dose_at):
-    found = {item.code: item.at for item in items(CLINIC.preparation, dose_at) if item.at}
+    listed = items(CLINIC.preparation, dose_at, dose_at + timedelta(hours=2))
+    assert sorted(item.code for item in listed) == sorted(PREPARATION)
+    found = {item.code: item.at for item in listed if item.at}
+    assert found["driving"] - dose_at >= timedelta(hours=26)
     assert found["alcohol"] < found["solids"] < found["fluids"] < dose_at
     assert dose_at - found["solids"] == timedelta(hours=8)
     assert dose_at - found["fluids"] == timedelta(hours=2)

@@ -42,7 +42,7 @@ def test_a_text_message_names_the_clinic_says_how_to_stop_and_nothing_about_heal
     assert not forbidden_words(said)
     assert "{" not in said
     assert "\xa0" not in said
-    if not TEXTS[key].only_sms:
+    if TEXTS[key].stops:
         assert "STOP" in said
     most = {"en": 2, "es": 4}[language] + (2 if key == "course_scheduled" else 0)
     assert segments(said) <= most, said

@@ -119,6 +119,8 @@ class Ride(Contract):
 
     state: Literal["confirmed", "missing"]
     escort: Sealed | None = None
+    agreed: bool = False
+    """The escort said so too."""
 
 
 class Notifications(Contract):

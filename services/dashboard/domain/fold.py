@@ -212,7 +212,9 @@ def _notifications(facts: Notifications, event: Event) -> Notifications:
         case n.MessageFailed():
             return _with(facts, failed={**facts.failed, event.message_id: event.reason})
         case n.TransportConfirmed():
-            ride = Ride(state="confirmed", escort=event.escort)
+            had = facts.rides.get(event.appointment_id)
+            same = had is not None and had.agreed and had.escort == event.escort
+            ride = Ride(state="confirmed", escort=event.escort, agreed=same or event.by == "escort")
             return _with(facts, rides={**facts.rides, event.appointment_id: ride})
         case n.TransportMissing():
             return _with(facts, rides={**facts.rides, event.appointment_id: Ride(state="missing")})

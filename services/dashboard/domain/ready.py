@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.dashboard.domain.facts import Appointment, Patient
 from services.dashboard.domain.phrase import Chip, Phrase, phrase
+from shared.contracts.notifications import PREPARATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,20 @@ def _points(patient: Patient, now: datetime, key: UUID, session: Appointment, es
             phrase(f"prep.{item}"),
             Chip(phrase("ready.answered_ok" if ok else "ready.answered_no"), "ok" if ok else "now"),
         )
-        for item, ok in sorted(answers.items())
+        for item, ok in sorted(answers.items(), key=lambda answer: _place(answer[0]))
     )
-    if not answers:
-        points.append(Point(phrase("ready.prep"), Chip(phrase("ready.not_answered"))))
+    points.extend(
+        Point(phrase(f"prep.{item}"), Chip(phrase("ready.not_answered"), "due"))
+        for item in PREPARATION
+        if item not in answers
+    )
     points.append(Point(phrase("ready.pressure"), Chip(phrase("ready.at_check_in"))))
     return points
+
+
+def _place(item: str) -> int:
+    """The order of the patient's own list."""
+    return PREPARATION.index(item) if item in PREPARATION else len(PREPARATION)
 
 
 def _ride(patient: Patient, key: UUID, escort: str) -> Chip:
@@ -85,4 +94,6 @@ def _ride(patient: Patient, key: UUID, escort: str) -> Chip:
         return Chip(phrase("ready.ride_open"), "due")
     if ride.state == "missing":
         return Chip(phrase("ready.ride_missing"), "now")
+    if ride.agreed:
+        return Chip(phrase("ready.ride_agreed", name=escort) if escort else phrase("ready.ride_ok"), "ok")
     return Chip(phrase("ready.ride_with", name=escort) if escort else phrase("ready.ride_ok"), "ok")

@@ -43,8 +43,8 @@ def ladder(visit: Visit, steps: Iterable[Step], window: Window, now: datetime, k
     for step in steps:
         if step.visit != visit.kind:
             continue
-        asks = None if visit.escorted else step.asks
-        text = f"{step.code}_ask" if asks else step.code
+        asks = None if visit.escorted and step.asks == "transport" else step.asks
+        text = f"{step.code}_ask" if asks == "transport" else step.code
         if text not in known:
             continue
         wanted, by, until = _moments(step, visit)

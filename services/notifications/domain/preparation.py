@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from shared.clinic.appointments import Preparation
 
-ITEMS = ("solids", "fluids", "alcohol", "sleep", "calm", "clothes")
-"""Each is answered by itself. The ride home is a question of its own."""
+FASTING = ("solids", "fluids")
+"""What decides whether the session can begin at its time."""
+_UNTIMED = ("sleep", "calm", "clothes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,17 @@ class Item:
     at: datetime | None = None
 
 
-def items(preparation: Preparation, dose_at: datetime) -> tuple[Item, ...]:
-    """The list of one session. Hours count back from the dose (FDA label and practice; the clinic's file has them)."""
+def items(preparation: Preparation, dose_at: datetime, ends_at: datetime) -> tuple[Item, ...]:
+    """The list of one session, each point of `PREPARATION` once.
+
+    Hours count back from the dose, and on from the way home (FDA label and practice; the clinic's file has them).
+    """
     return (
         Item("solids", dose_at - timedelta(hours=preparation.solids_hours)),
         Item("fluids", dose_at - timedelta(hours=preparation.clear_fluids_hours)),
         Item("alcohol", dose_at - timedelta(hours=preparation.alcohol_hours)),
-        *(Item(code) for code in ITEMS[3:]),
+        *(Item(code) for code in _UNTIMED),
+        Item("driving", drive_again(preparation, ends_at)),
     )
 
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.notifications.domain.answers import read
-from services.notifications.handlers import transport
+from services.notifications.handlers import aftercare, transport
+from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_in, opt_out
 from services.notifications.handlers.reaching import known, reached_as
 from services.notifications.handlers.saying import Say, say
@@ -48,10 +49,14 @@ async def _missed_call(uow: UnitOfWork, patient: Patient, event: MessageReceived
 async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str) -> None:
     question = await questions.newest(uow.conn, await _on_this_phone(uow, patient))
     visit = await visits.find(uow.conn, question.visit_id) if question is not None else None
-    if question is None or visit is None or visit.state != "ahead" or visit.ends_at <= uow.now or event.media:
+    if question is None or visit is None or event.media or not _still_asked(uow, question, visit):
         await _for_a_person(uow, patient, event, body)
         return
     asked = await known(uow, question.patient_id)
+    if question.kind == NEXT_DAY:
+        well = await aftercare.hear(uow, visit, question.id, body)
+        await _reply(uow, asked, "check_in_thanks" if well else "read_by_person", event, visit)
+        return
     answer = read(body)
     uow.publish(
         QuestionAnswered(
@@ -75,6 +80,12 @@ async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, bod
             await _reply(uow, asked, "transport_help", event, visit, asks=question)
         case _:
             await _for_a_person(uow, patient, event, body, visit)
+
+
+def _still_asked(uow: UnitOfWork, question: Question, visit: VisitRow) -> bool:
+    if question.kind == NEXT_DAY:
+        return visit.state == "done" and uow.now <= visit.ends_at + LASTS
+    return visit.state == "ahead" and visit.ends_at > uow.now
 
 
 async def _on_this_phone(uow: UnitOfWork, patient: Patient) -> list[UUID]:

@@ -4,12 +4,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.notifications.domain.delivery import State, may_move
+from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_out
-from services.notifications.handlers.reaching import PAGE, known, language_of, reached_as, seen
+from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
 from services.notifications.handlers.saying import call_instead, named_visits
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
-from services.notifications.rows import MessageRow, Patient
+from services.notifications.rows import MessageRow, Patient, VisitRow
 from services.notifications.settings import Settings
 from shared.contracts.notifications import MessageFailed, MessageSent
 from shared.http import links
@@ -45,8 +46,12 @@ async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow, language:
     if row.kind in ("enquiry_text", "missed_call"):
         form = settings.urls.get("intake", uow.clinic.url)
         return Facts(link=f"{form}/{_in(uow, language)}", answer_by=row.answer_by)
+    if row.kind == TO_ESCORT:
+        return await _escorts_facts(uow, settings, named[0], language)
     if not named or row.kind == "cancelled":
         return Facts(visits=named, answer_by=row.answer_by)
+    if row.asks == NEXT_DAY:
+        return await _after_facts(uow, settings, named[0], language)
     every = await visits.of_patients(uow.conn, [row.patient_id])
     token = await links.issue(
         uow,
@@ -57,6 +62,24 @@ async def _facts(uow: UnitOfWork, settings: Settings, row: MessageRow, language:
     )
     link = f"{settings.public_url}/p/{token}{_in(uow, language)}"
     return Facts(visits=named, link=link, answer_by=row.answer_by)
+
+
+async def _escorts_facts(uow: UnitOfWork, settings: Settings, visit: VisitRow, language: str) -> Facts | None:
+    if visit.escort_link is None:
+        return None
+    token = (await uow.keys.box(visit.patient_id)).open(visit.escort_link)
+    return Facts(visits=[visit], link=f"{settings.public_url}/e/{token}{_in(uow, language)}")
+
+
+async def _after_facts(uow: UnitOfWork, settings: Settings, visit: VisitRow, language: str) -> Facts:
+    token = await links.issue(
+        uow,
+        purpose=AFTER,
+        subject=visit.patient_id,
+        expires_at=visit.ends_at + LASTS,
+        data={"visit": str(visit.id)},
+    )
+    return Facts(visits=[visit], link=f"{settings.public_url}/s/{token}{_in(uow, language)}")
 
 
 def _in(uow: UnitOfWork, language: str) -> str:
@@ -111,6 +134,9 @@ async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:
     """The carrier knows of a STOP that we did not: effective at once, and a person calls where no e-mail does it."""
     row = await messages.find(uow.conn, message_id)
     if row is None:
+        return
+    if row.kind == TO_ESCORT:
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
         return
     patient = await known(uow, row.patient_id)
     target: Patient = await reached_as(uow, patient)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.notifications.domain.delivery import State
 from services.notifications.handlers.planning import replan_all
-from services.notifications.handlers.reaching import PAGE, known
+from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, known
 from services.notifications.handlers.saying import Say, say, unschedule
 from services.notifications.repository import messages, people, visits
 from services.notifications.rows import Patient
@@ -210,7 +210,8 @@ async def forget(uow: UnitOfWork, event: PatientErased) -> None:
     await messages.blank(uow.conn, patient.id)
     await cancel_timers(uow, subject=patient.id)
     await visits.forget_escorts(uow.conn, patient.id)
-    await links.revoke(uow, purpose=PAGE, subject=patient.id)
+    for purpose in (PAGE, ESCORT, AFTER):
+        await links.revoke(uow, purpose=purpose, subject=patient.id)
     await people.erase(uow.conn, patient.id, uow.now)
 
 

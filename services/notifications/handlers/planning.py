@@ -15,8 +15,9 @@ from shared.timers import cancel_timers, set_timer
 from shared.uow import UnitOfWork
 
 CUT_OFF = "transport-cut-off"
+UNPREPARED = "prep-unanswered"
 AT_LEAST = timedelta(hours=1)
-"""A ride is asked for at least this long before its absence is called missing, however late the visit was booked."""
+"""Patients have at least this long to answer before a person calls, however late the visit was booked."""
 _KNOWN = frozenset(TEXTS)
 
 
@@ -36,7 +37,7 @@ async def replan(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> None:
     for message_id in standing.values():
         await messages.stop(uow.conn, message_id, to=State.WITHDRAWN, reason="replanned")
     await unschedule(uow, patient.id, list(standing.values()))
-    await _set_cut_off(uow, visit)
+    await _set_calls(uow, visit)
     await merge(uow, patient, target)
 
 
@@ -95,12 +96,24 @@ def occurrence(visit_id: UUID, revision: int) -> str:
     return f"{visit_id}:{revision}"
 
 
+async def _set_calls(uow: UnitOfWork, visit: VisitRow) -> None:
+    """By when what only the patient can say must be known, else a person calls."""
+    await _set_cut_off(uow, visit)
+    if visit.kind == "session" and visit.state == "ahead" and visit.starts_at > uow.now:
+        await _call_at(uow, visit, UNPREPARED, uow.clinic.preparation.answer_hours)
+    else:
+        await cancel_timers(uow, subject=visit.patient_id, kind=UNPREPARED, occurrence=str(visit.id))
+
+
 async def _set_cut_off(uow: UnitOfWork, visit: VisitRow) -> None:
     """By when somebody must be known who takes the patient home."""
     needed = visit.kind == "session" and uow.clinic.transport.required
     if not needed or visit.state != "ahead" or visit.transport != "open" or visit.starts_at <= uow.now:
         await cancel_timers(uow, subject=visit.patient_id, kind=CUT_OFF, occurrence=str(visit.id))
         return
-    wanted = visit.starts_at - timedelta(hours=uow.clinic.transport.cut_off_hours)
-    due_at = min(max(wanted, uow.now + AT_LEAST), visit.starts_at)
-    await set_timer(uow, kind=CUT_OFF, subject=visit.patient_id, occurrence=str(visit.id), due_at=due_at)
+    await _call_at(uow, visit, CUT_OFF, uow.clinic.transport.cut_off_hours)
+
+
+async def _call_at(uow: UnitOfWork, visit: VisitRow, kind: str, hours: int) -> None:
+    due_at = min(max(visit.starts_at - timedelta(hours=hours), uow.now + AT_LEAST), visit.starts_at)
+    await set_timer(uow, kind=kind, subject=visit.patient_id, occurrence=str(visit.id), due_at=due_at)

@@ -13,6 +13,12 @@ from shared.uow import UnitOfWork
 _LONGEST_ALIAS = 8
 PAGE = "visit"
 """What the links in our messages are for."""
+ESCORT = "escort"
+"""What the link of whoever takes the patient home is for."""
+AFTER = "after"
+"""What the link of the check-in message is for."""
+TO_ESCORT = "escort_invite"
+"""The one message that goes to them and not to the patient."""
 
 
 async def known(uow: UnitOfWork, patient_id: UUID) -> Patient:

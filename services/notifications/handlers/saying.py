@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
-from services.notifications.handlers.reaching import channels, known, reached_as, window_of
-from services.notifications.repository import messages, questions, visits
+from services.notifications.handlers.reaching import TO_ESCORT, channels, known, reached_as, window_of
+from services.notifications.repository import messages, people, questions, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
 from shared.clinic.messages import SmsOrEmail
 from shared.ids import new_id
@@ -116,6 +116,8 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="too_late")
     elif row.visits and not await named_visits(uow, row):
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
+    elif row.kind == TO_ESCORT:
+        await _to_escort(uow, row)
     elif row.channel == "sms" and not await _text_may_go(uow, row, target):
         return
     elif (recipient := await _recipient(uow, row, target)) is None:
@@ -136,9 +138,27 @@ async def _went_with_host(uow: UnitOfWork, row: MessageRow) -> bool:
 
 
 async def named_visits(uow: UnitOfWork, row: MessageRow) -> list[VisitRow]:
-    """The visits that a message still has something to say about, the earliest first."""
-    wanted = ("cancelled",) if row.kind == "cancelled" else ("ahead", "done")
+    """The visits that a message still has something to say about, the earliest first.
+
+    Who did not come, or whose session was not completed, is not asked how they are after it.
+    """
+    afterwards = {step.code for step in uow.clinic.messages.ladder if step.hours_after is not None}
+    wanted = {"cancelled"} if row.kind == "cancelled" else {"done"} if row.kind in afterwards else {"ahead", "done"}
     return [visit for visit in await visits.some(uow.conn, row.visits) if visit.state in wanted]
+
+
+async def _to_escort(uow: UnitOfWork, row: MessageRow) -> None:
+    """To the number that the patient gave, unless it is one that takes no texts: the patient has the link as well."""
+    assert row.visit_id is not None
+    visit = await visits.find(uow.conn, row.visit_id)
+    if visit is None or visit.escort_phone is None or not row.occurrence.endswith(f":{visit.escort_round}"):
+        await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
+        return
+    phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
+    if await people.takes_no_texts(uow.conn, uow.lookup.hash("phone", phone)):
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        return
+    await _go(uow, row, visit.escort_phone)
 
 
 async def _go(uow: UnitOfWork, row: MessageRow, recipient: str) -> None:

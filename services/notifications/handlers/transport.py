@@ -1,13 +1,15 @@
 """The way home: confirmed by the patient, an escort or the staff, or missing at the cut-off."""
 
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from services.notifications.handlers import escorts
 from services.notifications.handlers.planning import CUT_OFF, occurrence, replan
 from services.notifications.handlers.reaching import known
 from services.notifications.handlers.saying import Say, say
 from services.notifications.repository import questions, visits
-from services.notifications.rows import VisitRow
+from services.notifications.rows import Patient, VisitRow
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.tasks import close_task, raise_task
 from shared.timers import Timer, cancel_timers
@@ -15,10 +17,17 @@ from shared.uow import UnitOfWork
 
 By = Literal["patient", "escort", "staff"]
 LONGEST_NAME = 120
+URGENT = timedelta(hours=24)
+"""A ride that falls away this near to the visit is told at any hour."""
+MISSING, HELP, DECLINED = "transport-missing", "transport-help", "escort-declined"
+TASKS = (MISSING, HELP, DECLINED)
 
 
-async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: By) -> bool:
-    """Somebody takes them home. Closes what waited for it; False when nothing new was said."""
+async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: By, phone: str | None = None) -> bool:
+    """Somebody takes them home, by the patient's or the staff's word. False when nothing new was said.
+
+    `phone` (E.164) is given where the escort may be texted their link.
+    """
     patient = await known(uow, visit.patient_id)
     current = await visits.find(uow.conn, visit.id, lock=True)
     if current is None or current.state != "ahead":
@@ -27,41 +36,93 @@ async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: B
     name = escort.strip()[:LONGEST_NAME] if escort and escort.strip() else None
     had = box.open(current.escort) if current.escort else None
     if current.transport == "confirmed" and name in (None, had):
+        if phone and phone != (box.open(current.escort_phone) if current.escort_phone else None):
+            await escorts.text_to(uow, current, phone)
         return False
     sealed = box.seal(name) if name else None
     await visits.set_transport(uow.conn, visit.id, "confirmed", sealed)
+    await _confirmed(uow, patient, current, by=by, escort=sealed or current.escort)
+    if current.escort_link is None or name not in (None, had):
+        await escorts.name(uow, current, phone)
+    return True
+
+
+async def accept(uow: UnitOfWork, visit: VisitRow, *, phone: str | None) -> None:
+    """The escort's own yes, over their link. `phone` (E.164) is where they are reached that day."""
+    patient = await known(uow, visit.patient_id)
+    current = await visits.find(uow.conn, visit.id, lock=True)
+    if current is None or not expected(current, visit.escort_round, uow):
+        return
+    if phone:
+        await visits.set_escort_phone(uow.conn, visit.id, (await uow.keys.box(patient.id)).seal(phone))
+    if current.escort_said == "yes":
+        return
+    await visits.set_transport(uow.conn, visit.id, "confirmed", None)
+    await visits.set_escort_said(uow.conn, visit.id, "yes")
+    await _confirmed(uow, patient, current, by="escort", escort=current.escort)
+
+
+async def decline(uow: UnitOfWork, visit: VisitRow) -> None:
+    """The escort can't: the session is held, a person calls, and the patient is asked again."""
+    patient = await known(uow, visit.patient_id)
+    current = await visits.find(uow.conn, visit.id, lock=True)
+    if current is None or not expected(current, visit.escort_round, uow):
+        return
+    await visits.escort_declined(uow.conn, visit.id)
+    after = await visits.find(uow.conn, visit.id)
+    assert after is not None
+    uow.publish(
+        TransportMissing(
+            patient_id=patient.id,
+            appointment_id=visit.id,
+            starts_at=after.starts_at,
+            cut_off_at=after.starts_at - timedelta(hours=uow.clinic.transport.cut_off_hours),
+        )
+    )
+    await _raise(uow, after, DECLINED, "Who was to take them home can't. The session is held: please call.")
+    await replan(uow, patient, after)
+    await say(
+        uow,
+        patient,
+        Say(
+            kind="escort_declined",
+            occurrence=_round(after),
+            visit_id=visit.id,
+            visits=(visit.id,),
+            exempt=after.starts_at - uow.now < URGENT,
+            asks="transport",
+            until=after.starts_at,
+        ),
+    )
+
+
+def expected(visit: VisitRow, round_: int, uow: UnitOfWork) -> bool:
+    """Whether the one who was named in that round is still the one who comes."""
+    return visit.state == "ahead" and visit.escort_round == round_ and visit.ends_at > uow.now
+
+
+async def settle(uow: UnitOfWork, visit: VisitRow, outcome: str) -> None:
+    """Nobody needs to call about this ride any more. `visit` as it was when the call was asked for."""
+    for kind in TASKS:
+        await close_task(uow, kind=kind, subject=visit.patient_id, occurrence=_round(visit), outcome=outcome)
+
+
+async def _confirmed(uow: UnitOfWork, patient: Patient, visit: VisitRow, *, by: By, escort: str | None) -> None:
     await cancel_timers(uow, subject=patient.id, kind=CUT_OFF, occurrence=str(visit.id))
     await questions.close_of_visit(uow.conn, visit.id, at=uow.now, meaning="yes")
     uow.publish(
-        TransportConfirmed(
-            patient_id=patient.id,
-            appointment_id=visit.id,
-            escort=sealed or current.escort,
-            by=by,
-            confirmed_at=uow.now,
-        )
+        TransportConfirmed(patient_id=patient.id, appointment_id=visit.id, escort=escort, by=by, confirmed_at=uow.now)
     )
-    for kind in ("transport-missing", "transport-help"):
-        await close_task(uow, kind=kind, subject=patient.id, occurrence=str(visit.id), outcome="confirmed")
+    await settle(uow, visit, "confirmed")
     confirmed = await visits.find(uow.conn, visit.id)
     assert confirmed is not None
     await replan(uow, patient, confirmed)
-    return True
 
 
 async def nobody_yet(uow: UnitOfWork, visit: VisitRow) -> None:
     """The patient has nobody: a person helps, before the cut-off where that is possible."""
-    await raise_task(
-        uow,
-        kind="transport-help",
-        subject=visit.patient_id,
-        occurrence=str(visit.id),
-        role="front_desk",
-        patient_id=visit.patient_id,
-        deadline=min(visit.starts_at, uow.clinic.answer_due(uow.now)),
-        detail="They have nobody yet who takes them home. Please call and help.",
-        appointment_id=visit.id,
-    )
+    detail = "They have nobody yet who takes them home. Please call and help."
+    await _raise(uow, visit, HELP, detail, by=uow.clinic.answer_due(uow.now))
 
 
 async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
@@ -76,16 +137,8 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
             patient_id=patient.id, appointment_id=visit.id, starts_at=visit.starts_at, cut_off_at=timer.due_at
         )
     )
-    await raise_task(
-        uow,
-        kind="transport-missing",
-        subject=patient.id,
-        occurrence=str(visit.id),
-        role="front_desk",
-        patient_id=patient.id,
-        deadline=visit.starts_at,
-        detail="Nobody is known who takes them home. The session is held until somebody is: please call.",
-        appointment_id=visit.id,
+    await _raise(
+        uow, visit, MISSING, "Nobody is known who takes them home. The session is held until somebody is: please call."
     )
     await say(
         uow,
@@ -100,3 +153,22 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
             until=visit.starts_at,
         ),
     )
+
+
+async def _raise(uow: UnitOfWork, visit: VisitRow, kind: str, detail: str, by: datetime | None = None) -> None:
+    await raise_task(
+        uow,
+        kind=kind,
+        subject=visit.patient_id,
+        occurrence=_round(visit),
+        role="front_desk",
+        patient_id=visit.patient_id,
+        deadline=min(visit.starts_at, by) if by else visit.starts_at,
+        detail=detail,
+        appointment_id=visit.id,
+    )
+
+
+def _round(visit: VisitRow) -> str:
+    """One asking: another time, or another person, is asked anew."""
+    return f"{visit.id}:{visit.revision}:{visit.escort_round}"

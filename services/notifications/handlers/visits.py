@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from services.notifications.handlers import escorts, preparing, transport
 from services.notifications.handlers.planning import occurrence, replan
 from services.notifications.handlers.reaching import channels, known, reached_as, window_of
 from services.notifications.handlers.saying import Say, local_midnight, say, schedule, unschedule
@@ -18,12 +19,10 @@ from shared.contracts.scheduling import (
     SessionScheduled,
 )
 from shared.errors import NotYet
-from shared.tasks import close_task
 from shared.uow import UnitOfWork
 
 ABOUT_A_VISIT = ("cancelled", "rescheduled", "course_scheduled")
 """Messages that outlive the visits that they name."""
-RIDE_TASKS = ("transport-missing", "transport-help")
 
 
 async def book_consultation(uow: UnitOfWork, event: ConsultationScheduled) -> None:
@@ -113,13 +112,16 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
         zone=event.zone,
         revision=event.revision,
     )
-    if event.starts_at.astimezone(visit.tz).date() != visit.starts_at.astimezone(visit.tz).date():
+    other_day = event.starts_at.astimezone(visit.tz).date() != visit.starts_at.astimezone(visit.tz).date()
+    await preparing.settle(uow, visit, "rescheduled")
+    if other_day:
         await visits.ask_again(uow.conn, visit.id)
-        for kind in RIDE_TASKS:
-            await close_task(uow, kind=kind, subject=patient.id, occurrence=str(visit.id), outcome="rescheduled")
+        await transport.settle(uow, visit, "rescheduled")
     await _withdraw(uow, visit, "rescheduled")
     moved = await visits.find(uow.conn, visit.id)
     assert moved is not None
+    if not other_day:
+        await escorts.ask_again(uow, moved)
     await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=visit.starts_at)
     await replan(uow, patient, moved)
 
@@ -140,8 +142,9 @@ async def miss(uow: UnitOfWork, event: AppointmentNoShow) -> None:
 
 
 async def complete(uow: UnitOfWork, event: SessionCompleted) -> None:
-    """The visit is over; asking how they are stays planned."""
+    """The visit is over; how they are is asked, counted from when they really left."""
     patient, visit = await _both(uow, event.patient_id, event.appointment_id)
+    await visits.left(uow.conn, visit.id, event.discharged_at)
     await _end(uow, patient, visit, "done")
 
 
@@ -154,8 +157,8 @@ async def _end(uow: UnitOfWork, patient: Patient, visit: VisitRow, state: str) -
         case _:
             await visits.set_state(uow.conn, visit.id, "done")
     await _withdraw(uow, visit, state)
-    for kind in RIDE_TASKS:
-        await close_task(uow, kind=kind, subject=patient.id, occurrence=str(visit.id), outcome=state)
+    await transport.settle(uow, visit, state)
+    await preparing.settle(uow, visit, state)
     after = await visits.find(uow.conn, visit.id)
     assert after is not None
     await replan(uow, patient, after)

@@ -21,6 +21,7 @@ returning id
 FIND = _ALL + " where p.id = $1"
 LOCK = _ALL + " where p.id = $1 for update of p"
 WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
+TAKES_NO_TEXTS = "select exists (select from patients where phone_hash = $1 and sms_out)"
 ABSORBED = "select absorbed_id from aliases where patient_id = $1"
 CHANGE = """
 update patients set name = coalesce($2, name), contact = coalesce($3, contact),
@@ -86,6 +87,11 @@ async def find(conn: asyncpg.Connection, patient_id: UUID, *, lock: bool = False
 async def with_phone(conn: asyncpg.Connection, phone_hash: bytes) -> list[UUID]:
     """Everybody who is reached on this phone."""
     return [row["id"] for row in await conn.fetch(WITH_PHONE, phone_hash)]
+
+
+async def takes_no_texts(conn: asyncpg.Connection, phone_hash: bytes) -> bool:
+    """Whether somebody said STOP on this phone."""
+    return bool(await conn.fetchval(TAKES_NO_TEXTS, phone_hash))
 
 
 async def absorbed(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:

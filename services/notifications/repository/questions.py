@@ -18,6 +18,7 @@ NEWEST = """
 select id, patient_id, kind, visit_id, asked_at from questions
  where patient_id = any($1) and closed_at is null order by asked_at desc, id desc limit 1 for update
 """
+OPEN_OF_VISIT = "select id from questions where visit_id = $1 and kind = $2 and closed_at is null for update"
 CLOSE = "update questions set closed_at = $2, meaning = $3 where id = $1"
 CLOSE_OF_VISIT = """
 update questions set closed_at = $2, meaning = $3 where visit_id = $1 and closed_at is null
@@ -45,6 +46,12 @@ async def newest(conn: asyncpg.Connection, patient_ids: Collection[UUID]) -> Que
     if row is None:
         return None
     return Question(row["id"], row["patient_id"], row["kind"], row["visit_id"], row["asked_at"])
+
+
+async def open_of_visit(conn: asyncpg.Connection, visit_id: UUID, kind: str) -> UUID | None:
+    """What was asked about a visit and has no answer yet."""
+    found: UUID | None = await conn.fetchval(OPEN_OF_VISIT, visit_id, kind)
+    return found
 
 
 async def close(conn: asyncpg.Connection, question_id: UUID, *, at: datetime, meaning: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -31,9 +32,24 @@ update visits set starts_at = $2, dose_at = coalesce($3, dose_at + ($2 - starts_
  where id = $1
 """
 STATE = "update visits set state = $2 where id = $1"
+LEFT = "update visits set ends_at = greatest(starts_at, $2) where id = $1"
 TRANSPORT = "update visits set transport = $2, escort = coalesce($3, escort) where id = $1"
-ASK_AGAIN = "update visits set transport = 'open', escort = null where id = $1"
-FORGET = "update visits set escort = null where patient_id = $1"
+ASK_AGAIN = """
+update visits set transport = 'open', escort = null, escort_link = null, escort_phone = null, escort_said = null,
+       escort_round = escort_round + 1
+ where id = $1
+"""
+FORGET = "update visits set escort = null, escort_link = null, escort_phone = null where patient_id = $1"
+NAME_ESCORT = """
+update visits set escort_round = $2, escort_link = $3, escort_phone = $4, escort_said = null where id = $1
+"""
+ESCORT_PHONE = "update visits set escort_phone = $2 where id = $1"
+ESCORT_SAID = "update visits set escort_said = $2 where id = $1"
+ESCORT_DECLINED = """
+update visits set transport = 'missing', escort = null, escort_link = null, escort_phone = null, escort_said = 'no',
+       escort_round = escort_round + 1
+ where id = $1
+"""
 ANSWER = """
 insert into preparation (visit_id, item, ok, answered_at) values ($1, $2, $3, $4)
 on conflict (visit_id, item) do update set ok = excluded.ok, answered_at = excluded.answered_at
@@ -129,6 +145,11 @@ async def set_state(conn: asyncpg.Connection, visit_id: UUID, state: VisitState)
     await conn.execute(STATE, visit_id, state)
 
 
+async def left(conn: asyncpg.Connection, visit_id: UUID, at: datetime) -> None:
+    """When they really went home."""
+    await conn.execute(LEFT, visit_id, at)
+
+
 async def set_transport(conn: asyncpg.Connection, visit_id: UUID, state: str, escort: str | None) -> None:
     """What is known of the way home; a name that is known stays where none is given."""
     await conn.execute(TRANSPORT, visit_id, state, escort)
@@ -138,6 +159,26 @@ async def ask_again(conn: asyncpg.Connection, visit_id: UUID) -> None:
     """Another time needs another answer: who could come then may not be able to now."""
     await conn.execute(ASK_AGAIN, visit_id)
     await conn.execute(UNANSWER, visit_id)
+
+
+async def name_escort(conn: asyncpg.Connection, visit_id: UUID, round_: int, link: str, phone: str | None) -> None:
+    """Who takes them home has a link (sealed), and perhaps a phone (sealed); they have not answered yet."""
+    await conn.execute(NAME_ESCORT, visit_id, round_, link, phone)
+
+
+async def set_escort_phone(conn: asyncpg.Connection, visit_id: UUID, phone: str) -> None:
+    """Where they are reached (sealed)."""
+    await conn.execute(ESCORT_PHONE, visit_id, phone)
+
+
+async def set_escort_said(conn: asyncpg.Connection, visit_id: UUID, said: Literal["yes"] | None) -> None:
+    """Their own word; none, where they are asked anew."""
+    await conn.execute(ESCORT_SAID, visit_id, said)
+
+
+async def escort_declined(conn: asyncpg.Connection, visit_id: UUID) -> None:
+    """They can't: nobody takes the patient home, and their link is used up."""
+    await conn.execute(ESCORT_DECLINED, visit_id)
 
 
 async def forget_escorts(conn: asyncpg.Connection, patient_id: UUID) -> None:

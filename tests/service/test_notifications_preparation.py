@@ -1,0 +1,73 @@
+"""What a session asks of a patient: told early, answered one by one, and asked for by a person where it was not."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.notifications.handlers import preparing
+from services.notifications.repository import visits
+from shared.contracts.notifications import PREPARATION
+from tests.support.notifications import NOON, Desk, desk
+
+DAY = timedelta(days=1)
+FIRST = NOON + 14 * DAY
+CALL = timedelta(hours=3)
+
+
+@pytest.fixture
+async def at_desk(world):
+    async with desk(world) as made:
+        yield made
+
+
+async def booked(at_desk: Desk):
+    patient = await at_desk.lead()
+    [session] = await at_desk.course(patient, FIRST, sessions=1)
+    return patient, session
+
+
+async def says(at_desk: Desk, session, **items: bool) -> None:
+    """The patient answers on their page."""
+    async with at_desk.service.transaction(actor="patient") as uow:
+        visit = await visits.find(uow.conn, session.appointment_id)
+        assert visit is not None
+        for item, ok in items.items():
+            await preparing.answer(uow, visit, item, ok=ok)
+
+
+async def test_who_has_not_said_whether_they_fast_is_called_three_hours_before(at_desk):
+    patient, session = await booked(at_desk)
+    await says(at_desk, session, solids=True, sleep=True)
+    await at_desk.until(FIRST - CALL - timedelta(minutes=1))
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+    await at_desk.until(FIRST - CALL)
+    assert "prep-unanswered" in await at_desk.tasks(patient)
+    await says(at_desk, session, fluids=True)
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+
+
+async def test_who_answered_is_not_called(at_desk):
+    patient, session = await booked(at_desk)
+    await says(at_desk, session, **dict.fromkeys(PREPARATION, True))
+    await at_desk.until(FIRST)
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+    assert (await at_desk.events(patient)).count("PrepConfirmed") == len(PREPARATION)
+
+
+async def test_a_no_is_told_to_staff_item_by_item(at_desk):
+    patient, session = await booked(at_desk)
+    await says(at_desk, session, solids=False, driving=False)
+    assert await at_desk.tasks(patient) == ["prep-not-kept", "prep-not-kept"]
+    await says(at_desk, session, driving=True)
+    assert await at_desk.tasks(patient) == ["prep-not-kept"]
+
+
+async def test_the_call_moves_with_the_session_and_goes_with_it(at_desk):
+    patient, session = await booked(at_desk)
+    await at_desk.move(session, FIRST + DAY)
+    await at_desk.until(FIRST)
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+    await at_desk.until(FIRST + DAY - CALL)
+    assert "prep-unanswered" in await at_desk.tasks(patient)
+    await at_desk.cancel(session)
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
