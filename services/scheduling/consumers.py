@@ -1,6 +1,6 @@
 """Events in: which event goes to which handler, nothing else."""
 
-from services.scheduling.handlers import courses, facts, following
+from services.scheduling.handlers import courses, external, facts, following
 from shared.consuming import Consumes
 from shared.contracts.assessment import (
     ApprovalExpired,
@@ -13,7 +13,14 @@ from shared.contracts.assessment import (
     VitalsRecorded,
 )
 from shared.contracts.envelope import Envelope
-from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
+from shared.contracts.intake import (
+    ExternalBookingReceived,
+    ExternalBusyChanged,
+    LeadCreated,
+    LeadMerged,
+    LeadUnmerged,
+    PatientErased,
+)
 from shared.contracts.notifications import PrepConfirmed, TransportConfirmed, TransportMissing
 from shared.uow import UnitOfWork
 
@@ -38,6 +45,11 @@ async def on_lead_unmerged(uow: UnitOfWork, event: LeadUnmerged, _at: Envelope) 
 @consumes(PatientErased)
 async def on_patient_erased(uow: UnitOfWork, event: PatientErased, _at: Envelope) -> None:
     await following.erase(uow, event)
+
+
+@consumes(ExternalBookingReceived)
+async def on_external_booking_received(uow: UnitOfWork, event: ExternalBookingReceived, _at: Envelope) -> None:
+    await external.follow(uow, event)
 
 
 @consumes(ExternalBusyChanged)

@@ -24,6 +24,7 @@ READS: dict[Reader, tuple[type[Event], ...]] = {
     "assessment": _IDENTITY,
     "scheduling": (
         *_IDENTITY,
+        intake.ExternalBookingReceived,
         intake.ExternalBusyChanged,
         assessment.CandidateApproved,
         assessment.ApprovalRevoked,
