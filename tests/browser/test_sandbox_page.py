@@ -71,9 +71,12 @@ async def test_what_comes_in_appears_by_itself_and_leaves_what_is_being_typed_al
 
     await eventually(newest, equals="Harbor Clinic: text number 14")
     await eventually(lambda: page.locator("#phones summary").is_visible())
-    newest_box = await page.locator("#texts .bubble").last.bounding_box()
-    assert newest_box is not None
-    assert newest_box["y"] < DESK["height"] - 80, "the newest is in view"
+
+    async def in_view() -> bool:
+        box = await page.locator("#texts .bubble").last.bounding_box()
+        return box is not None and box["y"] < DESK["height"] - 80
+
+    await eventually(in_view)
     await page.keyboard.type("ting")
     assert await page.input_value("#answer") == "I am writing"
     await page.keyboard.press("Enter")
