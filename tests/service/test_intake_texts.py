@@ -155,3 +155,39 @@ async def test_direction_marks_in_a_text_are_dropped(intake):
 async def test_a_picture_without_words_is_a_contact_too(intake):
     await intake.text("", number(22), NumMedia="1")
     assert await intake.patient_of(number(22)) is not None
+
+
+PICTURE = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME"
+
+
+async def test_pictures_are_kept_with_the_words_for_a_person_and_sealed(intake):
+    media = {"NumMedia": "2", "MediaUrl0": f"{PICTURE}1", "MediaContentType0": "image/jpeg",
+             "MediaUrl1": f"{PICTURE}2", "MediaContentType1": "<b>"}  # fmt: skip
+    await intake.text("My referral", number(23), **media)
+    patient = await intake.patient_of(number(23))
+    created = dict(await intake.events(patient))["LeadCreated"]
+    whole = f"My referral\n[image/jpeg] {PICTURE}1\n[file] {PICTURE}2"
+    assert (await intake.box(patient)).open(created["message"]) == whole
+    await intake.text("STOP", number(23), **media)
+    name, told = (await intake.events(patient))[-1]
+    assert (name, told["keyword"], told["media"]) == ("MessageReceived", "stop", 2)
+    rows = await intake.rows("select body::text as body from event_log where subject = $1", patient)
+    assert not [row for row in rows if "api.twilio.com" in row["body"]]
+
+
+async def test_pictures_from_who_cannot_be_answered_are_kept_too(intake):
+    await intake.text("look", "90210", NumMedia="1", MediaUrl0=f"{PICTURE}9", MediaContentType0="image/png")
+    kept = [each for each in await intake.kept() if each["text"].startswith("90210: look")]
+    assert f"{PICTURE}9" in kept[0]["text"]
+
+
+@pytest.mark.parametrize(
+    "long", ["ñandú y más. " * 123, "🙂" * 1600, "word " * 1500], ids=["spanish", "emoji", "beyond"]
+)
+async def test_a_long_text_is_kept_whole(intake, long):
+    last = 24 + len(long) % 7
+    await intake.text(long, number(last), NumSegments="10")
+    patient = await intake.patient_of(number(last))
+    told = dict(await intake.events(patient))
+    sealed = told["LeadCreated"]["message"]
+    assert (await intake.box(patient)).open(sealed) == long.strip()

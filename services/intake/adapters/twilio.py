@@ -1,7 +1,7 @@
 """Twilio's webhooks: is it really Twilio, and what does it say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from starlette.datastructures import FormData
 from twilio.request_validator import RequestValidator
@@ -9,7 +9,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from services.intake.domain.call import Ring, Voicemail
 from services.intake.domain.text import Text
-from services.intake.domain.words import WORDS_LIMIT, clean
+from services.intake.domain.words import WORDS_LIMIT, clean, clean_line
 from services.intake.reading import sender_number
 
 SIGNATURE = "X-Twilio-Signature"
@@ -19,6 +19,8 @@ NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 VOICES = {"en": "en-US", "es": "es-US"}
 LONGEST_VOICEMAIL_SECONDS = 180
 _SILENCE_SECONDS = 8
+URL_LIMIT = 1_000
+_KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 _SID = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
@@ -51,7 +53,7 @@ def read_ring(parameters: Mapping[str, str]) -> Ring:
 def read_voicemail(parameters: Mapping[str, str]) -> Voicemail | None:
     """What was recorded; None where it is empty."""
     url, seconds = parameters.get("RecordingUrl", ""), parameters.get("RecordingDuration", "")
-    if not url.startswith(("https://", "http://")) or len(url) > 1_000:
+    if not url.startswith(("https://", "http://")) or len(url) > URL_LIMIT:
         return None
     length = int(seconds) if seconds.isascii() and seconds.isdecimal() and len(seconds) < 6 else 0
     return Voicemail(url, length) if length else None
@@ -91,11 +93,21 @@ def read_text(parameters: Mapping[str, str]) -> Text:
         raise NotAText("no-message-id")
     if sender is None:
         raise NotAText("sender-cannot-be-answered")
-    media = parameters.get("NumMedia", "0")
+    number = parameters.get("NumMedia", "0")
+    media = min(int(number), 100) if number.isascii() and number.isdecimal() else 0
     return Text(
         sid=sid,
         sender=sender,
         body=clean(parameters.get("Body", ""))[:WORDS_LIMIT],
-        media=min(int(media), 100) if media.isdecimal() else 0,
+        media=media,
+        attached=tuple(_attached(parameters, media)),
         vendor_says=parameters.get("OptOutType"),
     )
+
+
+def _attached(parameters: Mapping[str, str], count: int) -> Iterator[tuple[str, str]]:
+    for index in range(count):
+        url = clean_line(parameters.get(f"MediaUrl{index}", ""))
+        kind = clean_line(parameters.get(f"MediaContentType{index}", ""))
+        if url.startswith(("https://", "http://")) and len(url) <= URL_LIMIT:
+            yield (kind if _KIND.fullmatch(kind) else "file"), url

@@ -45,7 +45,8 @@ async def _keep(service: Service, reason: str, parameters: dict[str, str]) -> No
     # By the message's id where there is one: Twilio's repetitions carry another signature, not another message.
     name = parameters.get("MessageSid", "").encode() or body
     fingerprint = hashlib.sha256(b"twilio\0" + name).digest()
-    text = f"{parameters.get('From', '')}: {parameters.get('Body', '')}"
+    pictures = [value for key, value in parameters.items() if key.startswith("MediaUrl")]
+    text = "\n".join([f"{parameters.get('From', '')}: {parameters.get('Body', '')}", *pictures])
 
     async def work(uow: UnitOfWork) -> None:
         await kept.keep(uow, body, door="twilio", reason=reason, fingerprint=fingerprint, text=text)

@@ -81,7 +81,7 @@ async def _say(uow: UnitOfWork, patient_id: UUID, box: Box, text: Text, meaning:
         await leads.give_consents(uow, patient_id, (ConsentKind.SMS,), contact, by_keyword=True)
     uow.publish(
         MessageReceived(
-            patient_id=patient_id, message_id=new_id(), channel=Channel.TEXT, body=box.seal(text.body),
+            patient_id=patient_id, message_id=new_id(), channel=Channel.TEXT, body=box.seal(text.whole),
             keyword=meaning.keyword, media=text.media, received_at=uow.now,
         )
     )  # fmt: skip
@@ -98,7 +98,7 @@ async def _ask_a_person(uow: UnitOfWork, patient_id: UUID, text: Text, meaning: 
 
 def _contact(uow: UnitOfWork, text: Text) -> Contact:
     return Contact(
-        channel=Channel.TEXT, language=uow.clinic.languages[0], phone=text.sender, message=text.body or None,
+        channel=Channel.TEXT, language=uow.clinic.languages[0], phone=text.sender, message=text.whole or None,
         zone=zone_of(text.sender, uow.clinic.zone),
     )  # fmt: skip
 
