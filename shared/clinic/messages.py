@@ -54,6 +54,7 @@ TEXTS: dict[str, TextRule] = {
     "enquiry_text": TextRule(_ALWAYS | {"link", "when"}, frozenset({"link"})),
     "missed_call": TextRule(_ALWAYS | {"link", "when"}, frozenset({"when"}), only_sms=True),
     "consultation_scheduled": _visit("day", "time", "link"),
+    "consultation_external": _visit("day", "time", "link"),
     "consultation_eve": _visit("day", "time"),
     "course_scheduled": _dates("dates", "link"),
     "session_scheduled": _visit("day", "time", "link"),

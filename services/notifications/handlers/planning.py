@@ -61,7 +61,7 @@ async def merge(uow: UnitOfWork, patient: Patient, target: Patient) -> None:
 
 
 def _rungs(uow: UnitOfWork, target: Patient, visit: VisitRow) -> list[Rung]:
-    if visit.state not in ("ahead", "done"):
+    if visit.state not in ("ahead", "done") or visit.external:
         return []
     about = Visit(visit.kind, visit.starts_at, visit.ends_at, visit.transport == "confirmed")
     steps = uow.clinic.messages.ladder

@@ -1,5 +1,6 @@
 """What scheduling decided becomes confirmation, plan, and news of every change."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from shared.contracts.scheduling import (
 from shared.errors import NotYet
 from shared.uow import UnitOfWork
 
+ELSEWHERE = "external"
+"""The reason of a change that was made in the system where the visit was booked."""
 ABOUT_A_VISIT = ("cancelled", "rescheduled", "course_scheduled")
 """Messages that outlive the visits that they name."""
 
@@ -48,8 +51,18 @@ async def book_consultation(uow: UnitOfWork, event: ConsultationScheduled) -> No
     )
     if not await visits.add(uow.conn, visit):
         return
+    if visit.external:
+        await _tell_booked_elsewhere(uow, patient, visit)
+        return
     await say(uow, patient, _about("consultation_scheduled", visit))
     await replan(uow, patient, visit)
+
+
+async def _tell_booked_elsewhere(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> None:
+    """That system confirms, reminds and tells of its own changes: we write once, by the quietest way, what it can't."""
+    ways = channels(uow.clinic, await reached_as(uow, patient))
+    if ways:
+        await say(uow, patient, replace(_about("consultation_external", visit), only=(ways[-1],)))
 
 
 async def book_session(uow: UnitOfWork, event: SessionScheduled) -> None:
@@ -122,6 +135,8 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
     assert moved is not None
     if not other_day:
         await escorts.ask_again(uow, moved)
+    if moved.external and event.reason == ELSEWHERE:
+        return
     await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=visit.starts_at)
     await replan(uow, patient, moved)
 
@@ -132,6 +147,8 @@ async def cancel(uow: UnitOfWork, event: AppointmentCancelled) -> None:
     if visit.state == "cancelled":
         return
     await _end(uow, patient, visit, "cancelled")
+    if visit.external and event.reason == ELSEWHERE:
+        return
     await _tell_change(uow, patient, visit, "cancelled", until=visit.starts_at, urgent_from=visit.starts_at)
 
 
