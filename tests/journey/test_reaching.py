@@ -39,6 +39,6 @@ async def test_a_missed_call_is_answered_by_one_text_and_a_voicemail_by_a_person
     assert len(await phone.texts("+13855550301")) == 1
     assert await phone.texts("+13855550302") == []
     tasks = await intake.http.get("/api/v1/tasks", headers=intake.as_staff("dana"))
-    kinds = [task["kind"] for task in tasks.json()]
+    kinds = [task["kind"] for task in tasks.json()["tasks"]]
     assert kinds.count("listen-voicemail") == 1
     assert kinds.count("answer-lead") == 3
