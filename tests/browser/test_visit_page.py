@@ -1,8 +1,12 @@
 """The patient's page of a visit on a telephone: both languages, without JavaScript, nothing that axe-core minds."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
-from tests.support.browser import PHONE, picture, violations
+from services.notifications.handlers.reaching import AFTER
+from shared.http import links
+from tests.support.browser import DESK, PHONE, picture, violations
 from tests.support.told import told
 
 
@@ -20,7 +24,7 @@ async def test_a_patient_answers_one_by_one_without_javascript(chromium, stack, 
     await page.goto(f"{stack.running.url}{path}?lang={language}")
     await page.locator("#escort").fill("Karin Price")
     await page.locator("#ride button.primary").click()
-    assert "Karin Price" in await page.locator("#ride .chip").inner_text()
+    assert "Karin Price" in await page.locator("#ride .chip").first.inner_text()
     await page.locator("#item-solids button").first.click()
     assert "✓" in await page.locator("#item-solids .chip").inner_text()
     await page.locator("#item-sleep button").nth(1).click()
@@ -41,3 +45,53 @@ async def test_a_patient_answers_one_by_one_without_javascript(chromium, stack, 
     assert await page.evaluate(f"{small}.every(it => it.getBoundingClientRect().height >= 44)")
     assert complaints == []
     await looking.close()
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+async def test_who_takes_them_home_answers_without_javascript(chromium, stack, language):
+    _, _, path = await stack.approved()
+    context = await chromium.new_context(viewport=PHONE, locale="en-US", java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{stack.running.url}{path}?lang={language}")
+    await page.locator("#escort").fill("Karin Price")
+    await page.locator("#ride button.primary").click()
+    link = urlsplit(await page.locator("#escort-link").input_value()).path
+    await page.goto(f"{stack.running.url}{link}?lang={language}")
+    await looked_at(chromium, stack, f"{link}?lang={language}", f"escort-{language}")
+    await page.locator("button.primary").click()
+    assert "✓" in await page.locator("[role=status]").inner_text()
+    await context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+async def test_the_day_after_is_answered_without_javascript(chromium, stack, language):
+    patient, booked, _ = await stack.approved()
+    async with stack.running.service.transaction(actor="test") as uow:
+        await uow.conn.execute("update visits set state = 'done' where id = $1", booked[0].appointment_id)
+        token = await links.issue(
+            uow, purpose=AFTER, subject=patient, expires_at=booked[-1].ends_at,
+            data={"visit": str(booked[0].appointment_id)},
+        )  # fmt: skip
+    await looked_at(chromium, stack, f"/s/{token}?lang={language}", f"after-{language}")
+    context = await chromium.new_context(viewport=PHONE, locale="en-US", java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{stack.running.url}/s/{token}?lang={language}")
+    await page.locator("input[value=unwell]").check()
+    await page.locator("#nausea").select_option("severe")
+    await page.locator("button.primary").click()
+    assert "911" in await page.locator("[role=alert]").inner_text()
+    await context.close()
+
+
+async def looked_at(chromium, stack, path: str, name: str) -> None:
+    """At phone and desk size: nothing that axe-core minds, nothing too small to press, nothing to scroll sideways."""
+    for size, viewport in (("phone", PHONE), ("desk", DESK)):
+        context = await chromium.new_context(viewport=viewport, locale="en-US", color_scheme="light")
+        page = await context.new_page()
+        await page.goto(f"{stack.running.url}{path}")
+        await picture(page, f"{name}-{size}")
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        small = "[...document.querySelectorAll('main button, main select, main label.check, main a')]"
+        assert await page.evaluate(f"{small}.every(it => it.getBoundingClientRect().height >= 44)")
+        await context.close()
