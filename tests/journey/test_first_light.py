@@ -5,92 +5,23 @@ The tests of this module are the steps of one story and run in its order.
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from deploy.embedded.stack import Stack
-from tests.support.person import Page, Person
 from tests.support.stack import started
+from tests.support.story import MAILBOX, Story
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-PHONE, MAILBOX = "+18015550148", "jonah@example.org"
 WORDS = "I have tried two medications and nothing has helped so far."
 ASKED = "Reply 1 if somebody does"
 NEVER = re.compile(
     r"ketamin|esketamin|spravato|lozenge|injection|intramuscular|depress|PTSD|trauma|OCD|dose|\bmg\b|PHQ|diagnos|therap",
     re.IGNORECASE,
 )
-
-
-@dataclass
-class Story:
-    """The stack, who is in the story, and what the patient's phone and mailbox show."""
-
-    stack: Stack
-    sandbox: httpx.AsyncClient
-    patient: Person = field(default_factory=Person)
-    people: dict[str, Person] = field(default_factory=dict)
-    id: str = ""
-
-    @property
-    def desk(self) -> str:
-        return self.stack.url("dashboard")
-
-    @property
-    def card(self) -> str:
-        return f"{self.desk}/patients/{self.id}"
-
-    def login(self, person: str) -> dict[str, str]:
-        return next(one for one in self.stack.facts["logins"] if one["id"] == person)
-
-    async def signed_in(self, person: str) -> Person:
-        if person not in self.people:
-            self.people[person] = Person()
-            board = await self.people[person].sign_in(self.desk, self.login(person))
-            assert board.url.rstrip("/") == self.desk
-        return self.people[person]
-
-    async def texts(self) -> list[str]:
-        answer = await self.sandbox.get("/api/messages", params={"to": PHONE})
-        return [message["body"] for message in answer.json() if message["direction"] != "inbound"]
-
-    async def mails(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self.sandbox.get("/api/mails", params={"to": MAILBOX})).json()
-        return found
-
-    async def say(self, words: str) -> None:
-        answer = await self.sandbox.post("/api/texts", json={"from": PHONE, "body": words})
-        assert answer.is_success, answer.text
-
-    async def now(self) -> datetime:
-        return datetime.fromisoformat((await self.sandbox.get("/api/clock")).json()["now"])
-
-    async def until(self, moment: datetime) -> None:
-        """Let business time pass, from due time to due time."""
-        answer = await self.sandbox.post("/api/clock", json={"to": moment.isoformat()})
-        assert answer.is_success, answer.text
-        assert not answer.json().get("stuck"), answer.text
-
-    async def page(self, person: str, path: str = "") -> Page:
-        return await (await self.signed_in(person)).open(self.card + path)
-
-    async def shows(self, words: str, person: str = "dana", path: str = "") -> Page:
-        """The patient's page, as soon as it says so."""
-        seen: list[Page] = []
-
-        async def look() -> bool:
-            seen[:] = [await self.page(person, path)]
-            assert seen[0].status == 200
-            assert words in seen[0].text, seen[0].text
-            return True
-
-        await eventually(look)
-        return seen[0]
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +70,7 @@ async def test_2_the_front_desk_sees_the_card_and_books_the_first_consultation(s
     assert again.status < 500
     page = await story.shows("Consultation with")
     assert page.text.count("Consultation with") == 1, "the same press twice books once"
-    await eventually(lambda: mail_about(story, "Your first talk"))
-
-
-async def mail_about(story: Story, subject: str) -> dict[str, Any]:
-    return next((mail for mail in await story.mails() if subject in mail["subject"]), {})
+    await eventually(lambda: story.mail_about("Your first talk"))
 
 
 async def test_3_the_chart_is_written_and_completed(story: Story) -> None:
@@ -170,35 +97,20 @@ async def test_3_the_chart_is_written_and_completed(story: Story) -> None:
 async def test_4_nobody_else_reaches_the_decision(story: Story, person: str) -> None:
     page = await story.page(person, "/decision")
     assert page.status == 403
-    assert "No form" not in page.text
     assert not [form for form in page.forms if form.action.endswith("/decision")]
 
 
 async def test_5_a_provider_whose_licence_ran_out_is_refused_by_the_service(story: Story) -> None:
-    refused = await decide(story, "lang")
+    refused = await story.decide("lang")
     assert "licence" in refused.text.lower(), refused.text
     assert "approved 6 sessions" not in (await story.page("dana")).text
 
 
-async def decide(story: Story, person: str) -> Page:
-    """Choose on the decision sheet, confirm who one is, read the consequence, sign."""
-    provider = await story.signed_in(person)
-    sheet = await story.page(person, "/decision")
-    form = next(form for form in sheet.forms if form.fields.get("action") == ["approve"])
-    asked = await provider.send(sheet, form, route="im", sessions="6")
-    if any("code" in form.fields for form in asked.forms):
-        asked = await provider.confirm(asked, password=story.login(person)["password"])
-    if not any("/decision/" in form.action for form in asked.forms):
-        return asked
-    assert "6 sessions" in asked.text
-    return await provider.send(asked, next(form for form in asked.forms if "/decision/" in form.action))
-
-
 async def test_6_a_licensed_provider_signs_and_six_sessions_are_booked(story: Story) -> None:
-    await decide(story, "osei")
+    await story.decide("osei")
     page = await story.shows("6 sessions booked")
     assert "approved 6 sessions" in page.text
-    mail = await eventually(lambda: mail_about(story, "Your 6 visits"))
+    mail = await eventually(lambda: story.mail_about("Your 6 visits"))
     assert len(re.findall(r"\n\w+day \d+ \w+, \d+:\d\d", mail["text"])) == 6
     planned = await story.page("dana", "/planned")
     for message in ("Who takes you home?", "How to prepare", "How are you?"):
