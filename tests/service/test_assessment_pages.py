@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.dashboard import COOKIE, Desk
 from tests.support.kernel import create_lead
+from tests.support.sandbox import Sandbox, sandbox
 from tests.support.waiting import eventually
 from tests.support.world import Running, World
 
@@ -16,8 +17,14 @@ HIDDEN = re.compile(r'<input type="hidden" name="(assessment_\w+)" value="([^"]*
 
 
 @pytest.fixture(scope="module")
+async def payer(world: World) -> AsyncIterator[Sandbox]:
+    async with sandbox(world) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 async def assessment(world: World) -> AsyncIterator[Running]:
-    async with world.start("assessment") as running:
+    async with world.start("assessment", eligibility_poll_seconds=0.05) as running:
         yield running
 
 
@@ -199,6 +206,76 @@ async def test_an_approval_is_taken_back_with_a_reason(desk, patient):
         assert "All sessions ahead are cancelled" in (await osei.get(path)).text
         assert (await osei.post(path, data={"reason": "new heart finding"})).status_code == 303
         assert "a provider took it back" in (await osei.get(f"/patients/{patient}/chart")).text
+
+
+# — the payer, the patient's own page, elsewhere and back —
+
+
+async def test_the_payers_answer_is_shown_in_words_a_front_desk_understands(desk, patient, payer):
+    card = {"status": "unknown", "payer": "Acme Health", "payer_id": "60054", "holder": "Jo Doe"}
+    async with await desk.as_staff("dana") as dana:
+        assert 'value="Jo Doe"' in (await dana.get(f"/patients/{patient}/chart/insurance")).text
+        await record(dana, patient, "insurance", member_id="W-1001", **card)
+        await eventually(lambda: _says(dana, patient, "The plan is active. Whether it covers this treatment"))
+        page = (await dana.get(f"/patients/{patient}/chart")).text
+        assert "$40" in page
+        assert "$1500" in page
+        await record(dana, patient, "insurance", 1, member_id="W-AAA75", **card)
+        await eventually(lambda: _says(dana, patient, "Ask the patient for the card"))
+        page = (await dana.get(f"/patients/{patient}/chart?lang=es")).text
+        assert "Pida la tarjeta al paciente" in page
+        again = await dana.post(f"/patients/{patient}/chart/insurance/check")
+        assert (again.status_code, again.headers["location"]) == (303, f"/patients/{patient}/chart#insurance")
+
+
+async def _says(browser: httpx.AsyncClient, patient: UUID, words: str) -> bool:
+    return words in (await browser.get(f"/patients/{patient}/chart")).text
+
+
+async def test_the_patient_gets_a_link_and_what_they_wrote_is_marked_as_theirs(desk, patient, assessment):
+    async with await desk.as_staff("dana") as dana:
+        given = await dana.post(f"/patients/{patient}/chart/link")
+        assert given.status_code == 200
+        address = re.search(rf"{assessment.url}(/a/[A-Za-z0-9_-]{{22}})", given.text)
+        assert address is not None
+        told = {"step": "goals", "version": "0", "hopes": "To laugh", "support": "Sam"}
+        assert (await assessment.http.post(address[1], data=told)).status_code == 303
+        shown = await assessment.http.get(address[1], params={"step": "consent-im"})
+        digest = re.search(r'name="shown" value="([0-9a-f]{64})"', shown.text)
+        assert digest is not None
+        signed = {"step": "consent-im", "shown": digest[1], "agreed": "yes", "name": "Jo Doe"}
+        assert (await assessment.http.post(address[1], data=signed)).status_code == 303
+        page = (await dana.get(f"/patients/{patient}/chart")).text
+        assert "To laugh" in page
+        assert "the patient, " in page
+        assert "Jo Doe, " in page
+        await eventually(lambda: _story_says(dana, patient, "They signed the consent to treatment by injection."))
+        back = await dana.post(f"/patients/{patient}/chart/consents/im/withdraw")
+        assert back.status_code == 303
+        assert "taken back" in (await dana.get(f"/patients/{patient}/chart")).text
+        assert (await dana.post(f"/patients/{patient}/chart/consents/im/withdraw")).status_code == 409
+    async with await desk.as_staff("tran") as tran:
+        assert "chart/link" not in (await tran.get(f"/patients/{patient}/chart")).text
+        assert (await tran.post(f"/patients/{patient}/chart/link")).status_code == 403
+
+
+async def _story_says(browser: httpx.AsyncClient, patient: UUID, words: str) -> bool:
+    return words in (await browser.get(f"/patients/{patient}")).text
+
+
+async def test_who_is_elsewhere_comes_back_with_one_press(desk, patient):
+    async with await desk.as_staff("dana") as dana, await signing(desk, "osei") as osei:
+        await fill(dana, patient)
+        other = {"action": "alternative", "alternative": "emdr", "reason": "first", "referral": "", "follow_up_on": ""}
+        kept = await osei.post(f"/patients/{patient}/decision", data=await sheet(osei, patient) | other)
+        assert (await osei.post(kept.headers["location"])).status_code == 303
+        page = (await dana.get(f"/patients/{patient}/chart")).text
+        assert "Elsewhere for now: EMDR" in page
+        assert "Complete the assessment" not in page
+        assert (await dana.post(f"/patients/{patient}/chart/reopen")).status_code == 303
+        assert "Complete the assessment" in (await dana.get(f"/patients/{patient}/chart")).text
+        await eventually(lambda: _story_says(dana, patient, "They came back: the chart is open again."))
+        assert (await dana.post(f"/patients/{patient}/chart/reopen")).status_code == 409
 
 
 # — writing it down —

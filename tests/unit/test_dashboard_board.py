@@ -66,6 +66,10 @@ def elsewhere() -> Said:
     )  # fmt: skip
 
 
+def reopened() -> Said:
+    return "assessment", a.ChartReopened(patient_id=WHO, reopened_at=NOW)
+
+
 def session(key: UUID, number: int, starts: datetime) -> Said:
     return "scheduling", s.SessionScheduled(
         patient_id=WHO, appointment_id=key, course_id=COURSE, approval_id=APPROVAL, number=number, of=2,
@@ -113,6 +117,12 @@ WAY: list[tuple[str, Stage, str, Sequence[Said]]] = [
     ("booked sessions are the course", Stage.COURSE, "next.session", COURSE_BOOKED),
     ("a finished course says what comes after", Stage.COURSE, "next.after", FINISHED),
     ("an alternative is elsewhere", Stage.ELSEWHERE, "next.referred", [lead(), assessed(), elsewhere()]),
+    (
+        "who comes back from elsewhere is assessed again",
+        Stage.ASSESSMENT,
+        "next.assess_again",
+        [lead(), assessed(), elsewhere(), reopened()],
+    ),
     ("a new version after it waits again", Stage.DECISION, "next.sign", [lead(), assessed(), elsewhere(), assessed()]),
     ("a closed contact is not on the board", Stage.CLOSED, "next.closed", [lead(), ("intake", CLOSED)]),
 ]
@@ -203,6 +213,28 @@ def test_the_escorts_own_yes_shows_until_somebody_else_is_named():
     assert answer(said("patient")) == "ready.ride_with"
     assert answer(said("patient"), said("escort")) == "ready.ride_agreed"
     assert answer(said("patient"), said("escort"), said("staff", "s1.ana.x")) == "ready.ride_with"
+
+
+def test_a_consent_counts_for_its_own_route_and_while_it_is_not_taken_back():
+    signed = "assessment", a.TreatmentConsentSigned(
+        patient_id=WHO, consent_id=ASSESSED, route=a.Route.IM, text_hash=HASH, text_version="1", language="en",
+        signed_at=NOW,
+    )  # fmt: skip
+    gone = (
+        "assessment",
+        a.TreatmentConsentWithdrawn(patient_id=WHO, consent_id=ASSESSED, route=a.Route.IM, withdrawn_at=NOW),
+    )
+    other = "assessment", signed[1].model_copy(update={"route": a.Route.LOZENGE})
+    course = [lead(), approved(), session(FIRST, 1, NOW + DAY)]
+
+    def said(*more: Said) -> str:
+        ready = ready_for(known(*course, *more), NOW)
+        assert ready is not None
+        return next(point.answer.text.key for point in ready.points if point.label.key == "ready.consent")
+
+    assert [said(), said(other), said(signed), said(signed, gone)] == [
+        "ready.not_signed", "ready.not_signed", "ready.signed", "ready.not_signed",
+    ]  # fmt: skip
 
 
 def test_two_merged_contacts_are_one_patient():

@@ -138,7 +138,9 @@ def _consultation(patient: Patient, _now: datetime) -> Card:
 def _assessment(patient: Patient, now: datetime) -> Card:
     known, chips = patient.assessment, list(_insurance(patient))
     decision, approval = known.decision, known.approval
-    if approval is not None and (approval.ended or approval.valid_until <= now):
+    if decision is not None and decision.kind == "reopened":
+        what, why, since = phrase("next.assess_again"), phrase("why.reopened"), decision.at
+    elif approval is not None and (approval.ended or approval.valid_until <= now):
         what, why = phrase("next.assess_again"), phrase(f"ended.{_reason(approval.ended)}")
         since = approval.signed_at
     elif decision is not None and decision.kind == "more_information":

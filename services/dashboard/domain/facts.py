@@ -13,7 +13,7 @@ from pydantic import Field
 from shared.contracts.assessment import Flag
 from shared.contracts.base import Contract, Sealed
 
-Decided = Literal["approved", "declined", "alternative", "more_information"]
+Decided = Literal["approved", "declined", "alternative", "more_information", "reopened"]
 Standing = Literal["booked", "checked_in", "dosed", "completed", "cancelled", "no_show"]
 
 
@@ -37,7 +37,7 @@ class Intake(Contract):
 
 
 class Decision(Contract):
-    """What a provider decided last."""
+    """What a provider decided last, or that the chart was opened again after it."""
 
     kind: Decided
     by: str
@@ -84,6 +84,8 @@ class Assessment(Contract):
     approval: Approval | None = None
     scores: dict[str, Score] = Field(default_factory=dict)
     concerns: dict[UUID, Concern] = Field(default_factory=dict)
+    signed: tuple[str, ...] = ()
+    """The routes whose consent is signed and current."""
 
 
 class Appointment(Contract):

@@ -119,11 +119,24 @@ def _assessment(facts: Assessment, event: Event, at: datetime) -> Assessment:
             known = facts.scores.get(event.instrument)
             score = Score(total=event.total, before=known.total if known else None)
             return _with(facts, scores={**facts.scores, event.instrument: score})
+        case a.ChartReopened():
+            by = facts.decision.by if facts.decision else ""
+            return _decided(facts, "reopened", by, event.reopened_at)
+        case _:
+            return _safety_and_consent(facts, event)
+
+
+def _safety_and_consent(facts: Assessment, event: Event) -> Assessment:
+    match event:
         case a.SafetyConcernRaised():
             concern = Concern(kind=event.kind, level=event.level, raised_at=event.raised_at)
             return _with(facts, concerns={**facts.concerns, event.concern_id: concern})
         case a.SafetyConcernCleared():
             return _with(facts, concerns={k: v for k, v in facts.concerns.items() if k != event.concern_id})
+        case a.TreatmentConsentSigned():
+            return _with(facts, signed=tuple(sorted({*facts.signed, event.route.value})))
+        case a.TreatmentConsentWithdrawn():
+            return _with(facts, signed=tuple(route for route in facts.signed if route != event.route.value))
         case _:
             return facts
 

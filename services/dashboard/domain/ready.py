@@ -57,7 +57,7 @@ def ready_for(patient: Patient, now: datetime, escort: str = "") -> Ready | None
 def _points(patient: Patient, now: datetime, key: UUID, session: Appointment, escort: str) -> list[Point]:
     approval = patient.approved(now)
     valid = Chip(phrase("ready.valid", day=approval.valid_until), "ok") if approval else None
-    consent = f"treatment_{session.route}" in patient.intake.consents
+    consent = session.route in patient.assessment.signed
     points = [
         Point(phrase("ready.approval"), valid or Chip(phrase("ready.missing"), "now")),
         Point(

@@ -64,7 +64,12 @@ def _external(p: Payload) -> Line:
 
 
 def _insurance(p: Payload) -> Line:
-    return Line("paper", phrase("story.InsuranceVerified", status=phrase(f"insurance.{p['status']}")))
+    key = "story.InsuranceVerified_payer" if p["by"] == "payer" else "story.InsuranceVerified"
+    return Line("paper", phrase(key, status=phrase(f"insurance.{p['status']}")))
+
+
+def _treatment_consent(name: str) -> Callable[[Payload], Line]:
+    return lambda p: Line("paper", phrase(f"story.{name}", kind=phrase(f"consent.treatment_{p['route']}")))
 
 
 def _completed(p: Payload) -> Line:
@@ -233,6 +238,9 @@ _LINES: dict[str, Callable[[Payload], Line]] = {
     "OutcomeMeasured": _outcome,
     "SafetyConcernRaised": _simple("SafetyConcernRaised", "alert"),
     "SafetyConcernCleared": _by_provider("SafetyConcernCleared", "done", "reason"),
+    "TreatmentConsentSigned": _treatment_consent("TreatmentConsentSigned"),
+    "TreatmentConsentWithdrawn": _treatment_consent("TreatmentConsentWithdrawn"),
+    "ChartReopened": _simple("ChartReopened", "paper"),
     "ConsultationScheduled": _consultation,
     "SessionScheduled": _session,
     "AppointmentRescheduled": _appointment("AppointmentRescheduled"),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from services.dashboard.calls import call
 from services.dashboard.pages.chart_forms import BLANK_ROWS, ROWS, Kind, content, label_of
 from services.dashboard.pages.frame import done, errors, live_of, show, staff_page
+from shared.contracts.assessment import Route
 from shared.http.auth import Staff
 from shared.http.problems import Problem
 
@@ -55,23 +56,64 @@ def common(request: Request, patient_id: UUID, chart: dict[str, Any]) -> dict[st
 @router.get("/chart")
 async def chart(patient_id: UUID, request: Request, who: Reader) -> Response:
     """Everything that is known, the flags and what was decided."""
+    return await _chart(request, who, patient_id)
+
+
+async def _chart(request: Request, who: Staff, patient_id: UUID, problem: Problem | None = None) -> Response:
     found = await chart_of(request, who, patient_id)
-    writes = bool(who.roles & {"front_desk", "provider"})
-    return await show(request, who, "chart.html", section="board", writes=writes, **common(request, patient_id, found))
+    seen = await call(request, who, "assessment", "GET", f"/api/v1/charts/{patient_id}/observations")
+    return await show(
+        request,
+        who,
+        "chart.html",
+        section="board",
+        status=problem.status if problem else 200,
+        writes=bool(who.roles & {"front_desk", "provider"}),
+        problem=problem,
+        seen=seen,
+        **common(request, patient_id, found),
+    )
+
+
+async def _act(request: Request, who: Staff, patient_id: UUID, path: str, place: str = "") -> Response:
+    """One thing to press on the chart; what assessment refuses is shown there."""
+    try:
+        await call(request, who, "assessment", "POST", f"/api/v1/charts/{patient_id}/{path}")
+    except Problem as problem:
+        return await _chart(request, who, patient_id, problem)
+    return done(f"/patients/{patient_id}/chart{place}")
 
 
 @router.post("/chart/complete")
 async def complete(patient_id: UUID, request: Request, who: Writer) -> Response:
     """Freeze what is known for a decision."""
-    try:
-        await call(request, who, "assessment", "POST", f"/api/v1/charts/{patient_id}/complete")
-    except Problem as problem:
-        found = await chart_of(request, who, patient_id)
-        page = common(request, patient_id, found)
-        return await show(
-            request, who, "chart.html", section="board", status=problem.status, writes=True, problem=problem, **page
-        )
-    return done(f"/patients/{patient_id}/chart")
+    return await _act(request, who, patient_id, "complete")
+
+
+@router.post("/chart/reopen")
+async def reopen(patient_id: UUID, request: Request, who: Writer) -> Response:
+    """A patient who was elsewhere came back."""
+    return await _act(request, who, patient_id, "reopen")
+
+
+@router.post("/chart/insurance/check")
+async def check_insurance(patient_id: UUID, request: Request, who: Writer) -> Response:
+    """Have the payer asked now."""
+    return await _act(request, who, patient_id, "insurance/check", "#insurance")
+
+
+@router.post("/chart/consents/{route}/withdraw")
+async def withdraw(patient_id: UUID, route: Route, request: Request, who: Writer) -> Response:
+    """The patient takes a consent back by telling us."""
+    return await _act(request, who, patient_id, f"consents/{route.value}/withdraw")
+
+
+@router.post("/chart/link")
+async def link(patient_id: UUID, request: Request, who: Writer) -> Response:
+    """A link to the patient's own page, shown once."""
+    given = await call(request, who, "assessment", "POST", f"/api/v1/charts/{patient_id}/link")
+    page = common(request, patient_id, await chart_of(request, who, patient_id))
+    return await show(request, who, "chart_link.html", section="board", **page, **given)
 
 
 @router.get("/chart/{kind}")

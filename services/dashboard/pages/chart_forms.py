@@ -21,6 +21,9 @@ ROWS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Each list's fields, the one that makes a row count first."""
 
+CARD = ("status", "payer", "payer_id", "plan", "member_id", "holder", "note")
+"""What a person reads off an insurance card."""
+
 OR_NULL = frozenset({"code", "since", "start", "end", "adequate_dose"})
 TRUTH = {"yes": True, "no": False}
 
@@ -44,7 +47,8 @@ def content(kind: Kind, form: FormData) -> dict[str, Any]:
         case "tried":
             return {"trials": rows(form, "trials"), "notes": _text(form, "notes")}
         case "insurance":
-            return {name: _text(form, name) for name in ("status", "payer", "plan", "member_id", "note")}
+            said = {name: _text(form, name) for name in CARD}
+            return said | {"holder_born": _text(form, "holder_born") or None}
 
 
 def rows(form: FormData, name: str) -> list[dict[str, Any]]:
@@ -124,7 +128,7 @@ LABELS = {
     name: name
     for name in (
         "born", "conditions", "diagnoses", "medications", "allergies", "notes", "hopes", "reasons", "support", "status",
-        "payer", "plan", "member_id",
+        "payer", "payer_id", "plan", "member_id", "holder", "holder_born",
     )
 } | {"trials": "tried", "note": "insurance_note", "insurance": "insurance"}  # fmt: skip
 """The text's key of each field."""
