@@ -95,7 +95,7 @@ async def book(service: ServiceDep, who: Booker, body: Booking, key: Key = None)
         digest=digest,
     )
     try:
-        return AppointmentView.of(await _in_turn(service, who, lambda uow: consultations.book(uow, wanted)))
+        return AppointmentView.of(await in_turn(service, who.actor, lambda uow: consultations.book(uow, wanted)))
     except Taken as refused:
         following = await _next_times(service, body, wanted.starts_at)
         raise taken(refused, service.clinic, wanted.starts_at, following) from refused
@@ -204,7 +204,7 @@ async def _change(
     at: datetime | None = None,
 ) -> AppointmentView:
     try:
-        changed = await _in_turn(service, who, act)
+        changed = await in_turn(service, who.actor, act)
     except IllegalTransition as illegal:
         raise no_longer(illegal) from illegal
     except Taken as refused:
@@ -216,11 +216,11 @@ async def _change(
     return AppointmentView.of(changed)
 
 
-async def _in_turn(service: Service, who: Staff, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+async def in_turn(service: Service, actor: str, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
     """Do it in a transaction of its own; look again where another was faster or two wait for each other."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            async with service.transaction(actor=who.actor) as uow:
+            async with service.transaction(actor=actor) as uow:
                 return await act(uow)
         except Taken as refused:
             if not refused.raced or attempt == ATTEMPTS:

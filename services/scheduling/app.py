@@ -2,16 +2,18 @@
 
 from fastapi import FastAPI
 
-from services.scheduling import api, api_day
+from services.scheduling import api, api_day, pages
 from services.scheduling.consumers import consumes
 from services.scheduling.jobs import plan_courses
 from services.scheduling.settings import Settings
 from shared.http.app import create_app
 from shared.http.tasks import router as tasks
 from shared.service import Service
+from shared.web.pages import Pages
 
 
 def create(settings: Settings | None = None) -> FastAPI:
     """The service, not yet started."""
     service = Service("scheduling", settings or Settings(), consumes=consumes, jobs=[plan_courses], hears=True)
-    return create_app(service, title="Scheduling", routers=[api.router, api_day.router, tasks])
+    routers = [api.router, api_day.router, pages.staff_router, pages.router, tasks]
+    return create_app(service, title="Scheduling", routers=routers, pages=Pages("services.scheduling"))

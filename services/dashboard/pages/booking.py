@@ -51,6 +51,13 @@ async def booked(patient_id: UUID, request: Request, who: Booker) -> Response:
     return done(f"/patients/{patient_id}")
 
 
+@router.post("/patients/{patient_id}/book/link")
+async def link(patient_id: UUID, request: Request, who: Booker) -> Response:
+    """A link over which the patient books by themselves; it is shown this once."""
+    made = await call(request, who, "scheduling", "POST", f"/api/v1/patients/{patient_id}/booking-link")
+    return await _book(request, who, patient_id, "", "", None, link=made["url"])
+
+
 @router.post("/patients/{patient_id}/book/plan/{approval_id}")
 async def plan_again(patient_id: UUID, approval_id: UUID, request: Request, who: Booker) -> Response:
     """Look for the sessions' times once more."""
@@ -108,6 +115,7 @@ async def _book(
     provider: str,
     first: date | None,
     problem: Problem | None = None,
+    link: str = "",
 ) -> Response:
     clinic = clinic_of(request)
     modes = clinic.appointments.consultation.modes
@@ -130,6 +138,7 @@ async def _book(
         patient_id=patient_id,
         name=live_of(request).name(patient_id),
         key=new_id(),
+        link=link,
         modes=[(one, pages_of(request).t(request, f"booking.mode_{one}")) for one in modes],
         mode=mode,
         people=people,

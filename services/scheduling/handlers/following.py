@@ -2,12 +2,13 @@
 
 from services.scheduling.domain import appointments, house
 from services.scheduling.domain.appointments import State
-from services.scheduling.handlers import changes, courses
+from services.scheduling.handlers import changes, courses, links
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
 from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
+from shared.http.links import revoke as revoke_links
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
@@ -44,6 +45,7 @@ async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
 async def erase(uow: UnitOfWork, event: PatientErased) -> None:
     """Nothing is ahead for somebody who was erased."""
     await uow.conn.execute(repository.ERASE, event.patient_id)
+    await revoke_links(uow, purpose=links.PURPOSE, subject=event.patient_id)
     for found in await repository.many(uow.conn, repository.AHEAD_OF_PATIENT, event.patient_id):
         await changes.drop(uow, found, reason="erased")
 
