@@ -125,3 +125,30 @@ async def test_a_wrong_reference_gets_thanks_without_a_time(intake, reference):
 async def test_a_file_or_a_flood_of_fields_is_refused(intake):
     assert (await intake.http.post("/", files={"phone": ("a.txt", b"x")})).status_code == 422
     assert (await intake.http.post("/", data={f"f{n}": "x" for n in range(2000)})).status_code in {303, 400, 422}
+
+
+async def test_within_the_clinics_site_it_stays_there_without_cookies(world):
+    async with world.start(
+        "intake", frame_ancestors=["https://harbor.example", "https://www.harbor.example"]
+    ) as running:
+        intake = await Intake.of(running, world)
+        page = await intake.http.get("/?embed=1&lang=es")
+        policy = page.headers["content-security-policy"]
+        assert "frame-ancestors https://harbor.example https://www.harbor.example" in policy
+        assert "x-frame-options" not in page.headers
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+        intake.http.cookies.clear()
+        wrong = await intake.http.post("/?lang=es&embed=1", data={**hidden, "phone": "12"})
+        assert (wrong.status_code, 'class="patient embedded"' in wrong.text) == (422, True)
+        moved = await intake.http.post("/?lang=es&embed=1", data={**hidden, "phone": number(900)})
+        assert moved.headers["location"].endswith("&lang=es&embed=1")
+        intake.http.cookies.clear()
+        thanks = (await intake.http.get(moved.headers["location"])).text
+        assert 'href="/?lang=es&amp;embed=1"' in thanks
+        assert await intake.patient_of("+18015570900") is not None
+
+
+async def test_without_leave_nobody_shows_it_in_a_frame(intake):
+    page = await intake.http.get("/?embed=1")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert page.headers["x-frame-options"] == "DENY"

@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.datastructures import FormData
@@ -100,7 +101,7 @@ async def _take(request: Request, service: Service, posted: FormData) -> Respons
     language = _language(request, posted)
     filled, token = _read(posted), _token(posted)
     if _text(posted, TRAP).strip():
-        return await _trapped(service, filled, token)
+        return await _trapped(request, service, filled, token)
     try:
         submission = filled.submission(language)
         contact = read(submission, service.clinic, channel=Channel.WEB)
@@ -111,7 +112,7 @@ async def _take(request: Request, service: Service, posted: FormData) -> Respons
     reference = hashlib.sha256(token.encode() + said).digest()
     arrival = Arrival(contact, Key(FORM, reference, said), "patient", current_traceparent())
     await service.state.writer.accept(service, arrival)
-    return RedirectResponse(f"/thanks?r={reference.hex()}&lang={language}", 303)
+    return _thank(request, {"r": reference.hex(), "lang": language})
 
 
 @router.get("/thanks")
@@ -122,11 +123,20 @@ async def thanks(request: Request, service: ServiceDep, r: str = "") -> Response
         async with service.reading() as uow:
             answer = await arrivals.answered(uow.conn, FORM, bytes.fromhex(r))
         due = None if answer is None else answer.answer_due
-    page: Response = request.app.state.pages.render(request, "thanks.html", due=due)
+    page: Response = request.app.state.pages.render(request, "thanks.html", due=due, embed=_embedded(request))
     return page
 
 
-async def _trapped(service: Service, filled: Filled, token: str) -> Response:
+def _embedded(request: Request) -> bool:
+    """Whether the form is shown within the clinic's own site; without cookies, so the address says it each time."""
+    return request.query_params.get("embed") == "1"
+
+
+def _thank(request: Request, told: dict[str, str]) -> Response:
+    return RedirectResponse("/thanks?" + urlencode(told | ({"embed": "1"} if _embedded(request) else {})), 303)
+
+
+async def _trapped(request: Request, service: Service, filled: Filled, token: str) -> Response:
     written = repr(filled).encode()
     fingerprint = hashlib.sha256(token.encode() + written).digest()
     text = "\n".join(part for part in (filled.name, filled.phone, filled.email, filled.message) if part)
@@ -135,7 +145,7 @@ async def _trapped(service: Service, filled: Filled, token: str) -> Response:
         await kept.keep(uow, written, door="trap", reason="hidden-field-filled", fingerprint=fingerprint, text=text)
 
     await attempt(service, "patient", work)
-    return RedirectResponse("/thanks", 303)
+    return _thank(request, {})
 
 
 def _form(
@@ -152,6 +162,7 @@ def _form(
         "consent_sms": agreement(service.clinic, ConsentKind.SMS, language).words,
         "consent_email": agreement(service.clinic, ConsentKind.EMAIL, language).words,
         "form_language": language,
+        "embed": _embedded(request),
     }
     page: Response = request.app.state.pages.render(request, "form.html", status=422 if wrong else 200, **context)
     return page
