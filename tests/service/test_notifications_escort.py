@@ -123,6 +123,15 @@ async def test_the_escort_is_texted_only_where_the_patient_gave_their_number(sta
     assert "STOP" in body
 
 
+async def test_nobody_sends_texts_to_strangers_through_the_clinic(stack):
+    patient, booked, page = await stack.approved()
+    visit = str(booked[0].appointment_id)
+    for number in range(8):
+        await named(stack, page, visit, escort=f"Friend {number}", phone=f"+1385555019{number}")
+    ledger = await stack.ledger(patient)
+    assert len([it for it in ledger["messages"] if it["kind"] == "escort_invite"]) == 4
+
+
 async def test_another_person_and_another_day_make_the_old_link_say_nothing(stack, eventually):
     patient, booked, page = await stack.approved()
     visit = booked[0]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from services.notifications.domain.quiet import Window, arrives
 from services.notifications.handlers.reaching import ESCORT, TO_ESCORT
-from services.notifications.handlers.saying import schedule
+from services.notifications.handlers.saying import phone_mark, schedule
 from services.notifications.repository import messages, visits
 from services.notifications.rows import MessageRow, VisitRow
 from shared.http import links
@@ -17,6 +17,8 @@ from shared.uow import UnitOfWork
 
 LINK_LASTS = timedelta(days=1)
 """After the way home."""
+AT_MOST = 4
+"""Texts to escorts of one visit: nobody sends strangers texts through us. The link can be passed on by hand."""
 
 
 async def name(uow: UnitOfWork, visit: VisitRow, phone: str | None) -> None:
@@ -32,14 +34,14 @@ async def name(uow: UnitOfWork, visit: VisitRow, phone: str | None) -> None:
     )
     await visits.name_escort(uow.conn, visit.id, round_, box.seal(token), box.seal(phone) if phone else None)
     if phone:
-        await _text(uow, visit, round_)
+        await _text(uow, visit, round_, phone)
 
 
 async def text_to(uow: UnitOfWork, visit: VisitRow, phone: str) -> None:
     """The patient gave their number later."""
     box = await uow.keys.box(visit.patient_id)
     await visits.set_escort_phone(uow.conn, visit.id, box.seal(phone))
-    await _text(uow, visit, visit.escort_round)
+    await _text(uow, visit, visit.escort_round, phone)
 
 
 async def ask_again(uow: UnitOfWork, visit: VisitRow) -> None:
@@ -48,15 +50,18 @@ async def ask_again(uow: UnitOfWork, visit: VisitRow) -> None:
         return
     await visits.set_escort_said(uow.conn, visit.id, None)
     if visit.escort_phone:
-        await _text(uow, visit, visit.escort_round)
+        phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
+        await _text(uow, visit, visit.escort_round, phone)
 
 
-async def _text(uow: UnitOfWork, visit: VisitRow, round_: int) -> None:
+async def _text(uow: UnitOfWork, visit: VisitRow, round_: int, phone: str) -> None:
+    if await messages.count_of_visit(uow.conn, visit.id, TO_ESCORT) >= AT_MOST:
+        return
     row = MessageRow(
         id=new_id(),
         patient_id=visit.patient_id,
         kind=TO_ESCORT,
-        occurrence=f"{visit.id}:{visit.revision}:{round_}",
+        occurrence=f"{visit.id}:{visit.revision}:{round_}:{phone_mark(uow, phone)}",
         channel="sms",
         text=TO_ESCORT,
         visit_id=visit.id,

@@ -151,14 +151,22 @@ async def _to_escort(uow: UnitOfWork, row: MessageRow) -> None:
     """To the number that the patient gave, unless it is one that takes no texts: the patient has the link as well."""
     assert row.visit_id is not None
     visit = await visits.find(uow.conn, row.visit_id)
-    if visit is None or visit.escort_phone is None or not row.occurrence.endswith(f":{visit.escort_round}"):
+    phone = ""
+    if visit is not None and visit.escort_phone is not None:
+        phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
+    if visit is None or not row.occurrence.endswith(f":{visit.escort_round}:{phone_mark(uow, phone)}"):
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
         return
-    phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
     if await people.takes_no_texts(uow.conn, uow.lookup.hash("phone", phone)):
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
         return
+    assert visit.escort_phone is not None
     await _go(uow, row, visit.escort_phone)
+
+
+def phone_mark(uow: UnitOfWork, phone: str) -> str:
+    """Tells one number from another without naming it."""
+    return uow.lookup.hash("phone", phone).hex()[:8]
 
 
 async def _go(uow: UnitOfWork, row: MessageRow, recipient: str) -> None:

@@ -84,6 +84,7 @@ TOLD = """
 select exists (select from messages where patient_id = $1 and kind = $2 and occurrence = $3
                   and state in ('ready', 'sending', 'sent', 'delivered', 'failed'))
 """
+COUNT_OF_VISIT = "select count(*) from messages where visit_id = $1 and kind = $2"
 LAST_OF_KIND = "select max(due_at) from messages where patient_id = $1 and kind = any($2) and due_at >= $3"
 BLANK = """
 update messages set recipient = null, subject_line = null, body = null where patient_id = $1
@@ -223,6 +224,11 @@ async def has_twin(conn: asyncpg.Connection, row: MessageRow) -> bool:
 async def was_told(conn: asyncpg.Connection, patient_id: UUID, kind: str, occurrence: str) -> bool:
     """Whether this went out, or is on its way, by any channel."""
     return bool(await conn.fetchval(TOLD, patient_id, kind, occurrence))
+
+
+async def count_of_visit(conn: asyncpg.Connection, visit_id: UUID, kind: str) -> int:
+    """How often this was said, or is to be, about a visit."""
+    return int(await conn.fetchval(COUNT_OF_VISIT, visit_id, kind))
 
 
 async def last_of_kind(
