@@ -88,7 +88,7 @@ async def test_what_is_not_active_is_a_task_with_what_to_do(clinic: Clinic, memb
 async def test_a_payer_that_is_away_is_asked_again_and_the_answer_comes(clinic: Clinic, payer: Sandbox):
     patient = await clinic.patient()
     for fault in ("down", "busy"):
-        await payer.break_(payer=fault)  # type: ignore[arg-type]
+        await payer.break_(payer=fault)
         await card(clinic, patient, f"W-{fault}-1", version=0 if fault == "down" else 1)
         await eventually(lambda: _asked(clinic, patient, 2))
         assert (await clinic.get(patient))["eligibility"]["state"] in {"waiting", "gave_up"}
