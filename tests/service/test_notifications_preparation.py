@@ -8,6 +8,7 @@ from services.notifications.handlers import preparing
 from services.notifications.repository import visits
 from shared.contracts.notifications import PREPARATION
 from tests.support.notifications import NOON, Desk, desk
+from tests.support.told import told
 
 DAY = timedelta(days=1)
 FIRST = NOON + 14 * DAY
@@ -71,3 +72,30 @@ async def test_the_call_moves_with_the_session_and_goes_with_it(at_desk):
     assert "prep-unanswered" in await at_desk.tasks(patient)
     await at_desk.cancel(session)
     assert "prep-unanswered" not in await at_desk.tasks(patient)
+
+
+async def test_over_the_page_each_point_has_its_own_answer_and_silence_becomes_a_call(world, eventually):
+    async with told(world) as stack:
+        patient, sessions, page = await stack.approved()
+        first = sessions[0]
+        for item in PREPARATION:
+            if item not in ("fluids", "driving"):
+                form = {"visit": str(first.appointment_id), "item": item, "answer": "yes"}
+                assert (await stack.http.post(f"{page}/prepare", data=form)).status_code == 303
+        shown = await stack.http.get(page, headers={"accept": "text/html"})
+        assert shown.text.count("✓ Yes") == len(PREPARATION) - 2
+        await stack.outside.forward(to=(first.starts_at - CALL + timedelta(minutes=1)).isoformat())
+
+        async def raised():
+            tasks = (await stack.http.get("/api/v1/tasks", headers=stack.running.as_staff("dana"))).json()["tasks"]
+            found = {task["kind"]: task for task in tasks if task["patient_id"] == str(patient)}
+            assert found["prep-unanswered"]["appointment_id"] == str(first.appointment_id)
+            return found
+
+        await eventually(raised)
+        form = {"visit": str(first.appointment_id), "item": "fluids", "answer": "no"}
+        assert (await stack.http.post(f"{page}/prepare", data=form)).status_code == 303
+        tasks = (await stack.http.get("/api/v1/tasks", headers=stack.running.as_staff("dana"))).json()["tasks"]
+        mine = {task["kind"]: task["detail"] for task in tasks if task["patient_id"] == str(patient)}
+        assert "fluids" in mine["prep-not-kept"]
+        assert "prep-unanswered" not in mine
