@@ -17,6 +17,8 @@ router = APIRouter(prefix="/call")
 Desk = Annotated[Staff, Depends(staff_page("front_desk"))]
 FIELDS = ("name", "phone", "email", "message", "language", "consent_sms", "consent_email")
 
+REUSED = "idempotency_key_reused"
+
 
 @router.get("")
 async def form(request: Request, who: Desk) -> Response:
@@ -41,6 +43,9 @@ async def take(request: Request, who: Desk) -> Response:
 
 async def _show(request: Request, who: Staff, values: dict[str, str], problem: Problem | None = None) -> Response:
     languages = request.app.state.service.clinic.languages
+    wrong = errors(problem)
+    if problem is not None and problem.code == REUSED:
+        values = {**values, "key": str(new_id())}  # what was typed since is another contact: the next press sends it
     return await show(
         request,
         who,
@@ -48,6 +53,7 @@ async def _show(request: Request, who: Staff, values: dict[str, str], problem: P
         status=problem.status if problem else 200,
         values=values,
         problem=problem,
-        errors={**dict.fromkeys(FIELDS, ""), **errors(problem)},
+        errors={**dict.fromkeys(FIELDS, ""), **wrong},
+        focus=next((name for name in FIELDS if name in wrong), "name"),
         language_options=[(code, pages_of(request).t(request, f"language.{code}")) for code in languages],
     )
