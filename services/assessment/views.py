@@ -10,6 +10,7 @@ from services.assessment.domain.sections import Goals, History, Insurance, Secti
 from shared.clinic.model import Clinic
 from shared.contracts.assessment import Route, Severity
 
+PATIENT = "patient"
 Action = Literal["approve", "alternative", "more_information", "decline"]
 
 
@@ -228,6 +229,8 @@ class ChartView(View):
 
 def person_of(clinic: Clinic, actor: str) -> Author:
     """The name behind an actor's code; the code itself where the clinic's file has nobody."""
+    if actor == PATIENT:
+        return Author(id=actor, name="The patient")
     try:
         return Author(id=actor, name=clinic.person(actor.removeprefix("staff:")).name)
     except KeyError:
