@@ -235,3 +235,29 @@ async def test_who_did_not_come_is_asked_after_the_same_day(calendar: Calendar) 
     (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
     assert task["role"] == "front_desk"
     assert datetime.fromisoformat(task["deadline"]).date() >= begins.date()
+
+
+@pytest.mark.parametrize("route", list(Route))
+async def test_both_routes_have_their_own_phases_and_staff_move_and_cancel_their_sessions(
+    calendar: Calendar, route: Route
+) -> None:
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient, route=route)
+    kind = calendar.clinic.appointments.session[route.value]
+    for one in sessions:
+        begins, ends = (datetime.fromisoformat(one[name]) for name in ("starts_at", "ends_at"))
+        dose, until = (datetime.fromisoformat(one["session"][name]) for name in ("dose_at", "room_until"))
+        assert dose - begins == timedelta(minutes=kind.check_in)
+        assert ends - dose == timedelta(minutes=kind.observation + kind.discharge)
+        assert until - begins == timedelta(minutes=kind.block)
+    last = sessions[-1]
+    offers = await calendar.offers(
+        kind="session", appointment_id=last["id"], days=7, **{"from": last["starts_at"][:10]}
+    )
+    free = next(one for one in offers if one["starts_at"] != last["starts_at"])
+    moved = await calendar.change(last["id"], "reschedule", starts_at=free["starts_at"], reason="patient")
+    length = datetime.fromisoformat(moved["session"]["room_until"]) - datetime.fromisoformat(moved["starts_at"])
+    assert length == timedelta(minutes=kind.block)
+    await calendar.change(last["id"], "cancel", reason="illness")
+    assert (await calendar.names(patient))[6:] == ["AppointmentRescheduled", "AppointmentCancelled"]
+    assert await calendar.count("bookings where appointment_id = $1", last["id"]) == 0

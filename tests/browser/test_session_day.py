@@ -1,0 +1,99 @@
+"""The session's day and the patient's own booking page in a real browser: sound at a desk and on a phone."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.contracts.assessment import TreatmentConsentSigned
+from shared.contracts.notifications import TransportConfirmed
+from shared.ids import new_id
+from tests.support.browser import PHONE, picture, violations
+from tests.support.scheduling import HASH, calendar_of
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+async def calendar(world, desk):
+    async with calendar_of(world) as made, world.start("assessment"):
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def session(calendar, desk):
+    """The patient and the first session, on its morning, with consent and ride."""
+    patient = await calendar.patient()
+    first, *_ = await calendar.course(patient)
+    await calendar.later(datetime.fromisoformat(first["starts_at"]) - timedelta(minutes=5))
+    consent = TreatmentConsentSigned(
+        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, text_version="1", language="en",
+        signed_at=calendar.now,
+    )  # fmt: skip
+    ride = TransportConfirmed(patient_id=patient, appointment_id=first["id"], by="patient", confirmed_at=calendar.now)
+    await calendar.say("assessment", consent)
+    await calendar.say("notifications", ride)
+    await eventually(lambda: patient in desk.running.service.state.live.people)
+    return patient, first["id"]
+
+
+async def sound(window, page, name):
+    await page.wait_for_load_state("load")
+    await picture(page, name)
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert window.complaints == []
+
+
+@pytest.mark.parametrize("locale", ["en-US", "es-US"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+async def test_the_day_of_a_session_is_sound(window, session, phone, locale):
+    patient, appointment = session
+    page = await window.open(f"/patients/{patient}/session/{appointment}", "tran", phone=phone, locale=locale)
+    await sound(window, page, f"session-{'phone' if phone else 'desk'}-{locale[:2]}")
+
+
+async def test_a_session_begins_with_the_keyboard_alone(window, calendar, session):
+    patient, appointment = session
+
+    async def settled():
+        gates = (await calendar.get(f"/api/v1/appointments/{appointment}/gates"))["gates"]
+        return all(gate["standing"] == "holds" for gate in gates if gate["code"] in {"consents", "escort"})
+
+    await eventually(settled, timeout=20)
+    page = await window.open(f"/patients/{patient}/session/{appointment}", "tran")
+    await page.get_by_label("They fasted").focus()
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Take vitals.").wait_for()
+    assert await calendar.state(appointment) == "checked-in"
+    await page.get_by_label("Systolic").fill("124")
+    await page.get_by_label("Diastolic").fill("80")
+    await page.get_by_label("Heart rate").fill("70")
+    await page.get_by_label("Oxygen").fill("98")
+    await page.keyboard.press("Enter")
+    await eventually(lambda: calendar.count("vitals where appointment_id = $1", appointment), equals=1)
+    await page.reload()
+    await sound(window, page, "session-before-dose")
+    await calendar.change(appointment, "dose", person="osei")
+    await page.reload()
+    await page.get_by_text("Vitals due after the dose").wait_for()
+    await sound(window, page, "session-observation")
+
+
+@pytest.mark.parametrize("locale", ["en-US", "es-US"])
+@pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
+async def test_a_patient_books_on_a_phone(window, calendar, chromium, locale, script):
+    patient = await calendar.patient()
+    url = (await calendar.post(f"/api/v1/patients/{patient}/booking-link")).json()["url"]
+    context = await chromium.new_context(viewport=PHONE, locale=locale, java_script_enabled=script)
+    page = await context.new_page()
+    await page.goto(url)
+    if script:
+        await sound(window, page, f"booking-link-{locale[:2]}")
+    await page.locator("button[name=starts_at]").nth(1).click()
+    await page.wait_for_url("**said=booked")
+    if script:
+        await sound(window, page, f"booking-link-booked-{locale[:2]}")
+    assert await calendar.count("appointments where patient_id = $1", patient) == 1
+    await context.close()
