@@ -60,7 +60,9 @@ def _consent(key: str) -> Callable[[Payload], Line]:
 
 
 def _external(p: Payload) -> Line:
-    return Line("calendar", phrase("story.ExternalBookingReceived", vendor=p["vendor"], at=_moment(p["starts_at"])))
+    told = p["status"] if p["status"] in ("requested", "cancelled", "no-show") else "booked"
+    key = f"story.ExternalBookingReceived_{told}"
+    return Line("calendar", phrase(key, vendor=p["vendor"].title(), at=_moment(p["starts_at"])))
 
 
 def _insurance(p: Payload) -> Line:

@@ -20,6 +20,7 @@ from shared.uow import UnitOfWork
 UNREADABLE = "contact-unreadable"
 SUSPECT = "contact-suspect"
 LISTEN = "listen-voicemail"
+DETAIL_LIMIT = 1_000
 ROBOTS = UUID("8d7f2b5e-6c1a-4f0e-9a53-1f6f0c3b7d21")
 """The subject of the hourly look through what the form's trap caught."""
 
@@ -62,7 +63,7 @@ async def keep(
         return kept_id
     await raise_task(
         uow, kind=task, subject=kept_id, occurrence="first", role=FRONT_DESK, patient_id=None,
-        deadline=uow.clinic.answer_due(uow.now), detail=f"{door}: {reason}",
+        deadline=uow.clinic.answer_due(uow.now), detail=text[:DETAIL_LIMIT] or f"{door}: {reason}",
     )  # fmt: skip
     return kept_id
 
