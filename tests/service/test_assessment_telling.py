@@ -89,13 +89,17 @@ async def test_what_staff_added_to_the_patient_s_words_stays(clinic: Clinic):
     patient = await clinic.patient()
     trial = {"kind": "antidepressant", "name": "Sertraline", "adequate_dose": True, "adherence": "full"}
     await clinic.save(patient, "tried", {"trials": [trial]})
-    await clinic.save(patient, "history", {"conditions": [{"code": "CI_CAPACITY", "note": "seen"}]})
+    await clinic.save(patient, "history", {"conditions": [{"code": "CI_CAPACITY", "note": "seen"}], "notes": "for us"})
     phone = Phone(clinic, await link(clinic, patient))
     await phone.send("tried", **{"trials-0-name": "sertraline", "trials-0-kind": "antidepressant",
                                  "trials-0-outcome": "none", "trials-1-name": "CBT", "trials-1-kind": "therapy",
                                  "trials-1-outcome": "partial"})  # fmt: skip
     await phone.send("about", born="1980-04-02")
+    await phone.send("medicines", own_words="I sleep badly")
+    assert "for us" not in await phone.open("medicines")
     chart = await clinic.get(patient)
+    history = chart["sections"]["history"]["content"]
+    assert (history["notes"], history["own_words"]) == ("for us", "I sleep badly")
     trials = chart["sections"]["tried"]["content"]["trials"]
     assert [(each["name"], each["adequate_dose"], each["outcome"]) for each in trials] == [
         ("sertraline", True, "none"), ("CBT", None, "partial"),

@@ -79,7 +79,7 @@ class Allergy(_Part):
 
 
 class History(_Part):
-    """Medical history. `notes` is what did not fit a field."""
+    """Medical history. `notes` is what did not fit a field; patients see and write `own_words` instead."""
 
     born: date | None = None
     conditions: tuple[Condition, ...] = Field(default=(), max_length=60)
@@ -87,6 +87,7 @@ class History(_Part):
     medications: tuple[Medication, ...] = Field(default=(), max_length=60)
     allergies: tuple[Allergy, ...] = Field(default=(), max_length=60)
     notes: Words = ""
+    own_words: Words = ""
 
     @model_validator(mode="after")
     def _each_condition_once(self) -> "History":
@@ -130,6 +131,7 @@ class Tried(_Part):
 
     trials: tuple[Trial, ...] = Field(default=(), max_length=80)
     notes: Words = ""
+    own_words: Words = ""
 
 
 class Insurance(_Part):

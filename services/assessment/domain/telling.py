@@ -41,9 +41,9 @@ def told(step: Step, form: Form, ticked: list[str], before: Section | None, aske
             return content | {"born": _text(form, "born") or None, "conditions": kept + said}
         case "medicines":
             lists = {name: _rows(name, form, content) for name in ("medications", "allergies", "diagnoses")}
-            return content | lists | {"notes": _text(form, "notes")}
+            return content | lists | {"own_words": _text(form, "own_words")}
         case "tried":
-            return content | {"trials": _rows("trials", form, content), "notes": _text(form, "notes")}
+            return content | {"trials": _rows("trials", form, content), "own_words": _text(form, "own_words")}
         case "goals":
             known = [code for code in content.get("reasons", ()) if code not in REASONS]
             return content | {

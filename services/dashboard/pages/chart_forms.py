@@ -41,14 +41,16 @@ def content(kind: Kind, form: FormData) -> dict[str, Any]:
                 "medications": rows(form, "medications"),
                 "allergies": rows(form, "allergies"),
                 "notes": _text(form, "notes"),
+                "own_words": _text(form, "own_words"),
             }
         case "goals":
             return {name: _text(form, name) for name in ("hopes", "support")} | {"reasons": _texts(form, "reasons")}
         case "tried":
-            return {"trials": rows(form, "trials"), "notes": _text(form, "notes")}
+            said = {name: _text(form, name) for name in ("notes", "own_words")}
+            return {"trials": rows(form, "trials"), **said}
         case "insurance":
-            said = {name: _text(form, name) for name in CARD}
-            return said | {"holder_born": _text(form, "holder_born") or None}
+            card = {name: _text(form, name) for name in CARD}
+            return card | {"holder_born": _text(form, "holder_born") or None}
 
 
 def rows(form: FormData, name: str) -> list[dict[str, Any]]:
