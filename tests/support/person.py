@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -83,7 +84,8 @@ class Page:
     @property
     def text(self) -> str:
         """The words on it, without tags."""
-        return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", " ", self.html)).split())
+        bare = re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<(script|style).*?</\1>", " ", self.html))
+        return " ".join(unescape(bare).split())
 
     def form(self, ending: str = "", **has: str) -> Form:
         """The form whose action ends so, and in which these fields stand."""
