@@ -28,9 +28,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_SAYS_WELL = _set(
-    "1 yes good well fine great ok okay better perfect alright normal sí si bien mejor perfecto perfecta genial"
-)
+_SAYS_WELL = _set("good well fine great ok okay better perfect alright normal bien mejor perfecto perfecta genial")
 _AROUND_IT = _set(
     "all is i'm im am i feel feeling very much thanks thank you so everything today as usual "
     "muy estoy me siento todo gracias hoy como siempre"
@@ -78,7 +76,7 @@ def alarming(words: str) -> bool:
 
 
 def says_well(body: str) -> bool:
-    """Whether a text says plainly, and only, that they are well: "1", "Good, thanks", "Muy bien". Never guessed."""
+    """Whether a text says plainly, and only, that they are well: "Good, thanks", "Muy bien". Never guessed."""
     words = [word.casefold().replace("’", "'") for word in re.findall(r"[\w'’]+", body)]
     return (
         len(body) <= 80 and "?" not in body and set(words) <= _SAYS_WELL | _AROUND_IT and bool(set(words) & _SAYS_WELL)

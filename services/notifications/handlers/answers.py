@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.notifications.domain.answers import read
+from services.notifications.domain.wellbeing import says_well
 from services.notifications.handlers import aftercare, transport
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_in, opt_out
@@ -16,6 +17,7 @@ from shared.contracts.notifications import QuestionAnswered
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
+Asked = tuple[Question, VisitRow]
 ONE_REPLY_IN = timedelta(hours=12)
 """Two machines must not talk to each other: within this time a patient is told once that a person reads their texts."""
 
@@ -47,11 +49,11 @@ async def _missed_call(uow: UnitOfWork, patient: Patient, event: MessageReceived
 
 
 async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str) -> None:
-    question = await questions.newest(uow.conn, await _on_this_phone(uow, patient))
-    visit = await visits.find(uow.conn, question.visit_id) if question is not None else None
-    if question is None or visit is None or event.media or not _still_asked(uow, question, visit):
+    meant = _meant(await _open(uow, patient), body)
+    if meant is None or event.media:
         await _for_a_person(uow, patient, event, body)
         return
+    question, visit = meant
     asked = await known(uow, question.patient_id)
     if question.kind == NEXT_DAY:
         well = await aftercare.hear(uow, visit, question.id, body)
@@ -82,10 +84,30 @@ async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, bod
             await _for_a_person(uow, patient, event, body, visit)
 
 
+async def _open(uow: UnitOfWork, patient: Patient) -> list[Asked]:
+    """What may still be answered on this phone, the newest first."""
+    asked = await questions.open_of(uow.conn, await _on_this_phone(uow, patient))
+    about = {visit.id: visit for visit in await visits.some(uow.conn, [question.visit_id for question in asked])}
+    found = [(question, about[question.visit_id]) for question in asked if question.visit_id in about]
+    return [(question, visit) for question, visit in found if _still_asked(uow, question, visit)]
+
+
 def _still_asked(uow: UnitOfWork, question: Question, visit: VisitRow) -> bool:
     if question.kind == NEXT_DAY:
         return visit.state == "done" and uow.now <= visit.ends_at + LASTS
     return visit.state == "ahead" and visit.ends_at > uow.now
+
+
+def _meant(asked: list[Asked], body: str) -> Asked | None:
+    """The newest question; where both how they are and the ride are open, the one that the words can answer.
+
+    "ok" could answer either: it is taken for how they are, because a ride that nobody has must not look confirmed.
+    """
+    newest = {question.kind: (question, visit) for question, visit in reversed(asked)}
+    if len(newest) < 2:
+        return asked[0] if asked else None
+    about_the_ride = read(body).meaning != "unclear" and not says_well(body)
+    return next(one for kind, one in newest.items() if (kind == NEXT_DAY) is not about_the_ride)
 
 
 async def _on_this_phone(uow: UnitOfWork, patient: Patient) -> list[UUID]:

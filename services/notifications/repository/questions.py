@@ -14,9 +14,9 @@ insert into questions (id, patient_id, kind, visit_id, message_id, asked_at) val
 SUPERSEDE = """
 update questions set closed_at = $3, meaning = 'asked_again' where visit_id = $1 and kind = $2 and closed_at is null
 """
-NEWEST = """
+OPEN = """
 select id, patient_id, kind, visit_id, asked_at from questions
- where patient_id = any($1) and closed_at is null order by asked_at desc, id desc limit 1 for update
+ where patient_id = any($1) and closed_at is null order by asked_at desc, id desc for update
 """
 OPEN_OF_VISIT = "select id from questions where visit_id = $1 and kind = $2 and closed_at is null for update"
 CLOSE = "update questions set closed_at = $2, meaning = $3 where id = $1"
@@ -40,12 +40,10 @@ async def ask(
     await conn.execute(ASK, question_id, patient_id, kind, visit_id, message_id, at)
 
 
-async def newest(conn: asyncpg.Connection, patient_ids: Collection[UUID]) -> Question | None:
-    """What these patients were asked last and have not answered."""
-    row = await conn.fetchrow(NEWEST, list(patient_ids))
-    if row is None:
-        return None
-    return Question(row["id"], row["patient_id"], row["kind"], row["visit_id"], row["asked_at"])
+async def open_of(conn: asyncpg.Connection, patient_ids: Collection[UUID]) -> list[Question]:
+    """What these patients were asked and have not answered, the newest first."""
+    rows = await conn.fetch(OPEN, list(patient_ids))
+    return [Question(row["id"], row["patient_id"], row["kind"], row["visit_id"], row["asked_at"]) for row in rows]
 
 
 async def open_of_visit(conn: asyncpg.Connection, visit_id: UUID, kind: str) -> UUID | None:
