@@ -105,3 +105,25 @@ async def test_the_clock_is_moved_with_the_keyboard(look, eventually):
         return await page.locator("#clock-now .strong").inner_text() != before
 
     await eventually(moved, tolerate=(Exception,))
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+async def test_calling_and_booking_from_the_page(chromium, world, viewport):
+    async with world.start("intake"), sandbox(world, state_file=None) as outside:
+        context = await chromium.new_context(viewport=viewport, color_scheme="light")
+        page = await context.new_page()
+        await page.goto(str(outside.http.base_url))
+        await page.get_by_label("Number, empty to withhold it").fill("(801) 555-0155")
+        await page.get_by_label("Seconds of voicemail").fill("12")
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await page.get_by_text("Thank you for calling Harbor Clinic").first.wait_for()
+        await page.get_by_label("Phone in Vagaro").fill("(801) 555-0156")
+        await page.get_by_role("button", name="Book a first consultation").click()
+        await page.get_by_role("button", name="An hour later").click()
+        await page.get_by_role("button", name="Cancel").wait_for()
+        await picture(page, f"sandbox-ways-{viewport['width']}")
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.get_by_role("button", name="Cancel").click()
+        await page.get_by_role("button", name="Cancel").wait_for(state="detached")
+        await context.close()

@@ -59,7 +59,7 @@ async def time_passes(intake: Intake) -> None:
 
 async def test_a_stranger_hears_the_greeting_in_each_language_then_the_tone(intake):
     twiml = await Call(intake, number(1)).rings()
-    said = [(each.get("language"), each.text) for each in twiml.iter("Say")]
+    said = [(each.get("language"), each.text or "") for each in twiml.iter("Say")]
     assert [language for language, _ in said] == ["en-US", "es-US", "en-US"]
     assert "Harbor Clinic" in said[0][1]
     assert "9 1 1" in said[0][1]

@@ -182,7 +182,9 @@ async def test_pictures_from_who_cannot_be_answered_are_kept_too(intake):
 
 
 @pytest.mark.parametrize(
-    ("last", "long"), [(24, "ñandú y más. " * 123), (25, "🙂" * 1600), (26, "word " * 1500)], ids=["es", "emoji", "beyond"]
+    ("last", "long"),
+    [(24, "ñandú y más. " * 123), (25, "🙂" * 1600), (26, "word " * 1500)],
+    ids=["es", "emoji", "beyond"],
 )
 async def test_a_long_text_is_kept_whole(intake, last, long):
     await intake.text(long, number(last), NumSegments="10")
