@@ -3,6 +3,7 @@
 The facts are scheduling's, the measurements assessment's; this page owns none of them.
 """
 
+import asyncio
 import time
 from datetime import datetime
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ EFFECTS = (
 SEVERITIES = ("mild", "moderate", "severe")
 AT_THE_DOOR = ("approval", "consents", "escort", "risk")
 PASSED = ("holds", "signed")
+KNOWN_TRIES, KNOWN_SECONDS = 8, 0.2
 
 
 @router.get("")
@@ -122,7 +124,21 @@ async def _record(
         await call(request, who, "assessment", "POST", f"/api/v1/charts/{patient_id}/{what}", json=body)
     except Problem as problem:
         return await _page(request, who, patient_id, appointment_id, problem, written=body, about=what)
+    if what == "vitals":
+        await _until_known(request, who, appointment_id, body["id"])
     return done(f"{_path(patient_id, appointment_id)}#{what}")
+
+
+async def _until_known(request: Request, who: Staff, appointment_id: UUID, reading: str) -> None:
+    """Until scheduling has heard of the reading, so that the next page tells what it means; not for long."""
+    for _ in range(KNOWN_TRIES):
+        try:
+            found = await call(request, who, "scheduling", "GET", f"/api/v1/appointments/{appointment_id}/gates")
+        except Problem:
+            return
+        if reading in [one["id"] for one in found["vitals"]]:
+            return
+        await asyncio.sleep(KNOWN_SECONDS)
 
 
 async def _page(
@@ -151,7 +167,7 @@ async def _page(
         name=live_of(request).name(patient_id),
         effects=[(code, _word(request, "effect", code)) for code in EFFECTS],
         severities=[(code, _word(request, "severity", code), None) for code in SEVERITIES],
-        felt=await _felt(request, who, patient_id, appointment_id),
+        felt=await _felt(request, who, patient_id, appointment_id) if who.roles & {"provider", "monitor"} else [],
         fresh=new_id,
         **found,
     )
