@@ -69,7 +69,10 @@ class _EagerBatches(BatchSubscriber):
     async def get_msg(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
         # Here nothing is in hand: what was read before is applied, or sought back to.
         if self.hearing is not None:
-            await self.hearing.note(consumer)
+            try:
+                await self.hearing.note(consumer)
+            except LATER as error:
+                log.info("hearing_not_noted", error=type(error).__name__)
         found = await consumer.getmany(timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
         return tuple(record for records in found.values() for record in records)
 

@@ -12,18 +12,15 @@ from typing import Protocol
 from uuid import UUID
 
 import asyncpg
-import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer
 
 from shared.contracts.base import SOURCES, Source
 from shared.contracts.topics import events_of
 from shared.eventlog.log import partition_of
 from shared.inbox.positions import NUMBER
 
-log = structlog.get_logger()
 EVERY_SECONDS = 2.0
-POSITION_TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
 
 # The age was measured on the consumer's clock and is taken from the database's: their difference doesn't count.
 HEARD = """
@@ -61,28 +58,30 @@ class Hearing:
         self._noted = -EVERY_SECONDS
 
     async def note(self, consumer: AIOKafkaConsumer) -> None:
-        """Write down which partitions are read to their end; not more often than needed. Never raises for the world."""
+        """Write down which partitions are read to their end; not more often than needed.
+
+        What is not written down counts as not heard, whatever this raises.
+        """
         now = time.monotonic()
         if now - self._noted < EVERY_SECONDS:
             return
-        self._noted = now
-        try:
-            async with asyncio.timeout(POSITION_TIMEOUT_SECONDS):
-                read = await self._read_to_the_end(consumer)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            read = await self._read_to_the_end(consumer)
             if read:
                 async with self._open() as uow:
                     await uow.conn.execute(HEARD, *map(list, zip(*read, strict=True)))
-        except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # What is not written down counts as not heard: the gates close by themselves.
-            log.info("hearing_not_noted", error=type(error).__name__)
+                self._noted = now
 
     async def _read_to_the_end(self, consumer: AIOKafkaConsumer) -> list[tuple[int, int, float]]:
         """Source, partition and how many seconds ago the broker said that there is no more."""
+        # Asked without a pause between: partitions may be taken away at any await.
+        polled = [(at, consumer.highwater(at), consumer.last_poll_timestamp(at)) for at in consumer.assignment()]
         found: list[tuple[int, int, float]] = []
-        for at in sorted(consumer.assignment()):
+        for at, end, milliseconds in sorted(polled, key=lambda one: (one[0].topic, one[0].partition)):
             source = self._sources.get(at.topic)
-            if source is not None and (age := await _age(consumer, at)) is not None:
-                found.append((NUMBER[source], at.partition, age))
+            if source is None or end is None or milliseconds is None or await consumer.position(at) < end:
+                continue
+            found.append((NUMBER[source], at.partition, max(0.0, time.time() - milliseconds / 1000)))
         return found
 
 
@@ -91,11 +90,3 @@ async def heard_within(conn: asyncpg.Connection, source: Source, subjects: Colle
     partitions = {partition_of(subject) for subject in subjects}
     found: int = await conn.fetchval(FRESH, NUMBER[source], list(partitions), seconds)
     return found == len(partitions)
-
-
-async def _age(consumer: AIOKafkaConsumer, at: TopicPartition) -> float | None:
-    end: int | None = consumer.highwater(at)
-    polled: int | None = consumer.last_poll_timestamp(at)
-    if end is None or polled is None or await consumer.position(at) < end:
-        return None
-    return max(0.0, time.time() - polled / 1000)
