@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import idna
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumberType
 from phonenumbers import timezone as phone_zones
 
 from services.intake.domain.contact import Contact, FieldName, Unusable, Wrong
@@ -15,6 +15,7 @@ from services.intake.domain.words import LINE_LIMIT, WORDS_LIMIT, clean, clean_l
 from shared.clinic.model import Clinic
 from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
+from shared.phones import e164
 
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -83,13 +84,10 @@ def read_phone(raw: str, country: str) -> str:
     Raises:
         ValueError: no telephone has this number.
     """
-    try:
-        number = phonenumbers.parse(clean_line(raw)[:LINE_LIMIT], country)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("impossible") from error
-    if not phonenumbers.is_valid_number(number):
+    number = e164(clean_line(raw)[:LINE_LIMIT], country)
+    if number is None:
         raise ValueError("impossible")
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    return number
 
 
 def read_email(raw: str) -> str:

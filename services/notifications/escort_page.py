@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.notifications.domain.phones import e164
 from services.notifications.domain.preparation import drive_again
 from services.notifications.handlers import transport
 from services.notifications.handlers.reaching import ESCORT, seen
@@ -16,6 +15,7 @@ from services.notifications.rows import VisitRow
 from shared.http import links
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
+from shared.phones import e164
 from shared.uow import UnitOfWork
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("escort-page", per_minute=120))])

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.notifications.domain.phones import e164
 from services.notifications.domain.preparation import drive_again, items
 from services.notifications.domain.wellbeing import EFFECTS
 from services.notifications.handlers import preparing, transport
@@ -21,6 +20,7 @@ from shared.http import links
 from shared.http.deps import ServiceDep
 from shared.http.problems import NotFound
 from shared.http.ratelimit import limit
+from shared.phones import e164
 from shared.uow import UnitOfWork
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("visit-page", per_minute=120))])
