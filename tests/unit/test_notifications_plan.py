@@ -88,14 +88,14 @@ def test_the_ladder_of_a_session_booked_well_ahead():
         ("arrival", local(2026, 12, 3, 10)),
         ("check_in", local(2026, 12, 4, 16)),
     ]
-    assert [r.asks for r in rungs if r.channel == "sms"] == [None, "transport", "transport", None, None]
+    assert [r.asks for r in rungs if r.channel == "sms"] == [None, "transport", "transport", None, "next-day"]
 
 
 def test_once_somebody_takes_them_home_nobody_asks():
     session = Visit("session", local(2026, 12, 3, 13), local(2026, 12, 3, 16), escorted=True)
     rungs = ladder(session, CLINIC.messages.ladder, WINDOW, local(2026, 11, 20, 12), KNOWN)
     assert {r.text for r in rungs} == {"logistics", "eve", "arrival", "check_in"}
-    assert not any(r.asks for r in rungs)
+    assert {r.asks for r in rungs} == {None, "next-day"}, "the day after is asked all the same"
 
 
 def test_a_visit_booked_late_gets_what_is_still_of_use():
