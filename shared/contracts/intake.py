@@ -125,7 +125,7 @@ class ConsentRevoked(PatientEvent):
 class ExternalBookingReceived(PatientEvent):
     """An appointment was booked, moved or cancelled in another system; the whole of it as it stands there now.
 
-    `status` is one of `requested` (that system waits for somebody's yes), `booked`, `completed`, `no-show`, `cancelled`.
+    `status` is `requested` (that system waits for a yes), `booked`, `completed`, `no-show`, `cancelled`.
     `external_id` names it for good. Of two, the one with the later `changed_at` is true.
     """
 
