@@ -26,7 +26,8 @@ from shared.eventlog.log import append
 from shared.eventlog.publishing import Publisher
 from shared.eventlog.relay import Relay
 from shared.inbox import dead_letters, positions
-from shared.inbox.consumer import GAP_PATIENCE_SECONDS, LATER, Consumer
+from shared.inbox.consumer import Consumer
+from shared.inbox.handling import GAP_PATIENCE_SECONDS, LATER
 from shared.security.keyring import Keyring
 from shared.security.keys import PatientKeys
 from shared.security.lookup import Lookup
@@ -278,11 +279,11 @@ async def _decisions(service: Service) -> None:
         async with service.reading() as uow:
             wanted = await dead_letters.wanted(uow.conn, service.keyring)
         for letter in wanted:
-            await consumer.decide(letter)
+            await consumer.handling.decide(letter)
         now = asyncio.get_running_loop().time()
         if now - asked > GAP_PATIENCE_SECONDS:
             asked = now
             async with service.reading() as uow:
                 gaps = await positions.gaps(uow.conn)
-            await consumer.ask(gaps)
+            await consumer.handling.ask(gaps)
         await asyncio.sleep(DECISIONS_EVERY_SECONDS)

@@ -1,61 +1,31 @@
 """The layer over FastStream: one batch subscriber per service, over all the topics that it reads.
 
 The promise: an offset is committed only after everything before it was applied, skipped, parked or dead-lettered. What
-may work later is tried again after a pause, outside any transaction; a batch that fails is halved until one event is
-left, and only that one is parked or given up.
+may work later is tried again after a pause, outside any transaction.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
-from shared.consuming import Consumes, Record
+from shared.consuming import Consumes
 from shared.contracts.base import SOURCES
-from shared.contracts.control import REPLAY_REQUESTED, ReplayRequested
-from shared.contracts.envelope import NotAnEvent
-from shared.contracts.topics import CONTROL, dead_letters_of, events_of
-from shared.errors import NotYet, Permanent, Transient
-from shared.eventlog import cursor
-from shared.inbox import dead_letters, incoming, positions
-from shared.inbox.applying import Applier, Key, Open
-from shared.inbox.dead_letters import Wanted
+from shared.contracts.topics import CONTROL
+from shared.inbox import incoming
+from shared.inbox.applying import Open
+from shared.inbox.handling import LATER, Handling
 from shared.inbox.hearing import Hearing
-from shared.inbox.incoming import Incoming
-from shared.inbox.positions import NAME
 from shared.security.keyring import Keyring
 from shared.settings import ServiceSettings
-from shared.telemetry import metrics
 
 log = structlog.get_logger()
 MAX_RECORDS = 1_000
-RETRY_SECONDS = (0.05, 0.25, 1.0)
-"""Pauses between the tries of an event that failed alone for no known reason; then it is given up."""
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
-GAP_PATIENCE_SECONDS = 10.0
-LATER = (
-    Transient,
-    KafkaError,
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-)
-"""What says nothing about the event: the world was not ready. (A backend killed in the middle of a bind raises
-asyncpg's InternalClientError.)"""
 
 
 class _EagerBatches(BatchSubscriber):
@@ -90,14 +60,9 @@ class Consumer:
         *,
         hears: bool = False,
     ) -> None:
-        self._service = service
         self._settings = settings
-        self._consumes = consumes
-        self._open = opened
-        self._keyring = keyring
-        self._applier = Applier(consumes, opened)
         self._failures = 0
-        self._asked: dict[Key, float] = {}
+        self.handling = Handling(service, consumes, opened, keyring, self._publish)
         asked = [CONTROL] if service in SOURCES else []
         self._names = {settings.topic(name): name for name in [*consumes.topics(service), *asked]}
         self.broker = KafkaBroker(
@@ -146,7 +111,7 @@ class Consumer:
         raw = message.raw_message
         records = raw if isinstance(raw, tuple) else (raw,)
         try:
-            await self.handle([incoming.record_of(record, self._names[record.topic]) for record in records])
+            await self.handling.handle([incoming.record_of(record, self._names[record.topic]) for record in records])
         except Exception as error:
             # A nack is an immediate seek: without a pause here it would be a tight loop.
             pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
@@ -156,213 +121,8 @@ class Consumer:
             raise
         self._failures = 0
 
-    async def handle(self, records: Sequence[Record]) -> None:
-        """Take a batch in, whatever is in it; raises only what may work later."""
-        events: list[Incoming] = []
-        for record in records:
-            if record.topic == CONTROL:
-                await self._control(record)
-            elif record.topic in self._consumes.raw_handlers:
-                await self._raw_record(record)
-            else:
-                item = await self._read(record)
-                if item is not None:
-                    events.append(item)
-        if events:
-            await self._apply(events)
-
-    async def _read(self, record: Record) -> Incoming | None:
-        try:
-            item = incoming.read(record)
-        except NotAnEvent as error:
-            await self._give_up(record, None, "not an event", str(error))
-            return None
-        if events_of(item.envelope.source) != record.topic:
-            await self._give_up(record, None, "not an event", "ce_source does not own this topic")
-            return None
-        return item
-
-    async def _apply(self, items: Sequence[Incoming]) -> None:
-        try:
-            for item in items:
-                incoming.validate(item, self._consumes)
-            outcome = await self._applier.apply(items)
-        except LATER:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is decided in _alone
-            if len(items) == 1:
-                await self._alone(items[0], error)
-                return
-            log.info("batch_halved", events=len(items), error=type(error).__name__)
-            middle = len(items) // 2
-            await self._apply(items[:middle])
-            await self._apply(items[middle:])
-        else:
-            await self.ask(outcome.gaps)
-            await self.release(outcome.moved)
-
-    async def _alone(self, item: Incoming, error: Exception) -> None:
-        """One event failed by itself: park it, try it again, or give it up."""
-        tries = iter(RETRY_SECONDS)
-        while not isinstance(error, NotYet | Permanent):
-            pause = next(tries, None)
-            if pause is None:
-                break
-            await asyncio.sleep(pause)
-            try:
-                outcome = await self._applier.apply([item])
-            except LATER:
-                raise
-            except Exception as again:  # noqa: BLE001 - as above
-                error = again
-            else:
-                await self.ask(outcome.gaps)
-                await self.release(outcome.moved)
-                return
-        if isinstance(error, NotYet):
-            await self._applier.park(item, f"needs:{error}")
-        else:
-            await self._give_up(
-                item.record,
-                item,
-                "permanent" if isinstance(error, Permanent) else "exhausted",
-                str(error) if isinstance(error, Permanent) else type(error).__name__,
-            )
-            log.error("event_given_up", type=item.envelope.type, event_id=str(item.envelope.id), exc_info=error)
-
-    async def _raw_record(self, record: Record) -> bool:
-        """Hand over a record that is no event; False when it was given up."""
-        handler = self._consumes.raw_handlers[record.topic]
-        for pause in (*RETRY_SECONDS, None):
-            try:
-                async with self._open() as uow:
-                    await handler(uow, record)
-            except LATER:
-                raise
-            except Exception as error:
-                if pause is None or isinstance(error, Permanent):
-                    await self._give_up(record, None, "permanent", type(error).__name__)
-                    log.error("record_given_up", topic=record.topic, exc_info=error)
-                    break
-                await asyncio.sleep(pause)
-            else:
-                return True
-        return False
-
-    async def _give_up(self, record: Record, item: Incoming | None, reason: str, error: str) -> None:
-        """Into the table, then onto the dead-letter topic; the offset is committed only after both."""
-        async with self._open() as uow:
-            sealed = await dead_letters.keep(
-                uow.conn, self._keyring, record, item.envelope if item else None, reason=reason, error=error
-            )
-        await self.broker.publish(
-            sealed.encode(),
-            topic=self._settings.topic(dead_letters_of(self._service)),
-            headers={"reason": reason, "error": error[:500], "topic": record.topic},
-        )
-        metrics.DEAD_LETTERS.labels(record.topic).inc()
-
-    async def release(self, subjects: set[UUID]) -> None:
-        """Apply what was parked for these subjects, for as long as that moves something."""
-        while subjects:
-            async with self._open() as uow:
-                parked = await positions.waiting(uow.conn, subjects)
-            moved: set[UUID] = set()
-            for subject in {event.subject for event in parked}:
-                moved |= await self._release(
-                    [
-                        incoming.from_parked(event, events_of(NAME[event.source]))
-                        for event in parked
-                        if event.subject == subject
-                    ]
-                )
-            subjects = moved
-
-    async def _release(self, items: Sequence[Incoming]) -> set[UUID]:
-        """Apply a subject's parked events; the one that fails is taken out so that the next call goes past it."""
-        try:
-            for item in items:
-                incoming.validate(item, self._consumes)
-            return (await self._applier.release(items)).moved
-        except LATER:
-            raise
-        except NotYet:
-            return set()
-        except Exception as error:
-            if len(items) > 1:
-                moved: set[UUID] = set()
-                for item in items:
-                    moved |= await self._release([item])
-                return moved
-            await self._give_up(
-                items[0].record,
-                items[0],
-                "permanent",
-                str(error) if isinstance(error, Permanent) else type(error).__name__,
-            )
-            log.error("parked_event_given_up", type=items[0].envelope.type, exc_info=error)
-            return set()
-
-    async def ask(self, gaps: dict[Key, int]) -> None:
-        """Ask the producer's relay to publish again what is missing; not more often than patience allows."""
-        now = asyncio.get_running_loop().time()
-        for key, sequence in gaps.items():
-            if now - self._asked.get(key, -GAP_PATIENCE_SECONDS) < GAP_PATIENCE_SECONDS:
-                continue
-            self._asked[key] = now
-            request = ReplayRequested(
-                source=NAME[key[0]], subject=key[1], from_sequence=sequence, group=f"passage.{self._service}"
-            )
-            await self.broker.publish(
-                request.model_dump_json().encode(),
-                topic=self._settings.topic(CONTROL),
-                headers={"ce_type": REPLAY_REQUESTED},
-            )
-            log.info("replay_requested", source=NAME[key[0]], subject=str(key[1]), sequence=sequence)
-        if len(self._asked) > 10_000:
-            self._asked.clear()
-
-    async def _control(self, record: Record) -> None:
-        """A consumer asks: if it is this service's log, the relay finds the row."""
-        try:
-            request = ReplayRequested.model_validate_json(record.value)
-        except ValueError:
-            await self._give_up(record, None, "not a request", "passage.control.v1 takes ReplayRequested")
-            return
-        if request.source == self._service:
-            async with self._open() as uow:
-                await cursor.request_subject(uow.conn, request.subject, request.from_sequence, request.group)
-
-    async def decide(self, letter: Wanted) -> None:
-        """Do what a person wants of a dead letter: apply it again, or go past it."""
-        if letter.wanted == "drop":
-            await self._pass(letter)
-            done = True
-        elif letter.record.topic in self._consumes.raw_handlers:
-            done = await self._raw_record(letter.record)
-        else:
-            await self.handle([letter.record])
-            done = await self._stands_past(letter)
-        async with self._open() as uow:
-            if done:
-                await dead_letters.resolve(uow.conn, letter)
-            else:
-                await dead_letters.refuse(uow.conn, letter.id)
-        if letter.subject:
-            await self.release({letter.subject})
-
-    async def _stands_past(self, letter: Wanted) -> bool:
-        if letter.source is None or letter.subject is None or letter.sequence is None:
-            return False
-        async with self._open() as uow:
-            return await positions.lock(uow.conn, letter.source, letter.subject) >= letter.sequence
-
-    async def _pass(self, letter: Wanted) -> None:
-        if letter.source is None or letter.subject is None or letter.sequence is None:
-            return
-        async with self._open() as uow:
-            if await positions.lock(uow.conn, letter.source, letter.subject) == letter.sequence - 1:
-                await positions.advance(uow.conn, letter.source, letter.subject, letter.sequence)
+    async def _publish(self, topic: str, value: bytes, headers: dict[str, str]) -> None:
+        await self.broker.publish(value, topic=self._settings.topic(topic), headers=headers)
 
 
 async def _raw(message: KafkaMessage) -> None:

@@ -4,14 +4,11 @@ The tests of this module are the steps of one story and run in its order.
 """
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.support.stack import started
 from tests.support.story import MAILBOX, Story
 from tests.support.waiting import eventually
 
@@ -22,17 +19,6 @@ NEVER = re.compile(
     r"ketamin|esketamin|spravato|lozenge|injection|intramuscular|depress|PTSD|trauma|OCD|dose|\bmg\b|PHQ|diagnos|therap",
     re.IGNORECASE,
 )
-
-
-@pytest.fixture(scope="module")
-async def story(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Story]:
-    stack, _ = await started(tmp_path_factory.mktemp("journey") / "state")
-    async with httpx.AsyncClient(base_url=stack.url("sandbox"), timeout=200) as sandbox:
-        told = Story(stack, sandbox)
-        yield told
-        for person in (told.patient, *told.people.values()):
-            await person.close()
-    await stack.stop()
 
 
 async def test_1_an_enquiry_in_plain_words_is_answered_once_by_text_and_mail(story: Story) -> None:

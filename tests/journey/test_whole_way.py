@@ -4,32 +4,18 @@ The tests of this module are the steps of one story and run in its order.
 """
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.person import Page, Person
-from tests.support.stack import started
 from tests.support.story import MAILBOX, PHONE, Story
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 TEXTER, CALLER, BOOKER = "+18015550177", "+18015550166", "801 555 0155"
 ANSWERS = ("solids", "fluids", "alcohol", "sleep", "calm", "clothes")
-
-
-@pytest.fixture(scope="module")
-async def story(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Story]:
-    stack, _ = await started(tmp_path_factory.mktemp("whole") / "state")
-    async with httpx.AsyncClient(base_url=stack.url("sandbox"), timeout=200) as sandbox:
-        told = Story(stack, sandbox)
-        yield told
-        for person in (told.patient, *told.people.values()):
-            await person.close()
-    await stack.stop()
 
 
 async def texts_to(story: Story, number: str) -> list[str]:

@@ -75,7 +75,7 @@ async def test_a_missing_event_is_seen_asked_for_and_healed(intake: Service, mak
         pass
     async with running(dashboard):
         assert dashboard.consumer is not None
-        await dashboard.consumer.handle([third])
+        await dashboard.consumer.handling.handle([third])
         await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 3], timeout=20)
         assert not await rows(dashboard, "select from parked")
 
@@ -90,7 +90,7 @@ async def test_a_consumer_asks_the_relay_for_what_is_missing(intake: Service, ma
     scheduling = make("dashboard", consumes=consumes)
     async with running(make("intake", consumes=Consumes())) as listening, running(scheduling):
         assert scheduling.consumer is not None
-        await scheduling.consumer.ask({(1, patient): 1})
+        await scheduling.consumer.handling.ask({(1, patient): 1})
         [request] = await eventually(lambda: rows(listening, "select * from replay_requests where done_at is not null"))
         assert (request["subject"], request["from_sequence"], request["published"]) == (patient, 1, 3)
         assert third.offset == 2
@@ -258,11 +258,11 @@ async def test_two_consumers_with_overlapping_batches_apply_once(intake: Service
         chance = random.Random(7)
         await asyncio.gather(
             *(
-                consumer.handle(records[chance.randint(0, 5) : chance.randint(30, len(records))])
+                consumer.handling.handle(records[chance.randint(0, 5) : chance.randint(30, len(records))])
                 for consumer in (first.consumer, second.consumer) * 6
             )
         )
-        await first.consumer.handle(records)
+        await first.consumer.handling.handle(records)
         for patient in patients:
             await eventually(partial(sequences, first, patient), equals=[1, 2, 3, 4, 5])
 
@@ -316,7 +316,7 @@ async def test_any_order_ends_in_the_same_state(intake: Service, make: Make, see
         chance.shuffle(shuffled)
         while shuffled:
             batch, shuffled = shuffled[:5], shuffled[5:]
-            await dashboard.consumer.handle(batch)
+            await dashboard.consumer.handling.handle(batch)
         for patient in patients:
             await eventually(partial(sequences, dashboard, patient), equals=[1, 2, 3, 4])
         assert not await rows(dashboard, "select from parked")
