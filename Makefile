@@ -24,7 +24,7 @@ reset: ready  ## forget everything that happened here
 test: ready  ## everything: style, types, walls, unit to browser
 	@$(RUN) -m tests.support.headline
 	@$(MAKE) --no-print-directory lint
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: ready  ## style, types, walls
 	@.venv/bin/ruff check --quiet .

@@ -65,7 +65,8 @@ def _pure(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip by name what this run's broker cannot do."""
+    """What starts whole stacks goes first, so that no worker is left alone with it; skip by name what can't be done."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
     if "PASSAGE_TEST_RUN" not in os.environ:
         return
     run = Infrastructure.of_this_run()

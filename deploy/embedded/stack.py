@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "deploy" / "clinics" / "harbor.toml"
 READY_SECONDS = 180.0
 TRIES_BEFORE_READY = 3
+CONSUMERS = tuple(name for name in SERVICES if name != "identity")
 LOG_LIMIT = 5_000_000
 
 
@@ -200,10 +201,16 @@ class Stack:
             raise StartFailed(f"preparing failed:\n{program.last_lines()}")
 
     async def _refill_broker(self) -> None:
-        """The embedded broker forgot everything: topics again, and what consumers still need."""
+        """The embedded broker forgot everything: topics again, consumers from the start, and what they still need.
+
+        Consumers are started anew: one that goes on would wait at a position that the new broker has yet to reach, and
+        the embedded broker doesn't tell it so.
+        """
         assert self.broker is not None
         await asyncio.to_thread(self.broker.wait)
-        await self._finish(self._prepare("refill"))
+        refilling = self._prepare("refill")
+        await self._supervisor.restart(CONSUMERS)
+        await self._finish(refilling)
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
