@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.browser import DESK, PHONE, picture, violations
+from tests.support.browser import DESK, PHONE, picture, pressed, violations
 from tests.support.kernel import create_lead
 from tests.support.waiting import eventually
 
@@ -42,23 +42,23 @@ async def test_a_patient_tells_and_signs_without_javascript(chromium, link, lang
     await page.locator("main nav a").first.click()
     await page.locator("#born").fill("1980-04-02")
     await page.locator("input[value=REL_CV]").check()
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     await page.locator("#medications-0-name").fill("Lithium")
-    await page.locator("button[name=more]").click()
+    await pressed(page.locator("button[name=more]"))
     assert await page.locator("#medications-0-name").input_value() == "Lithium"
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     await page.locator("#trials-0-name").fill("Sertraline")
     await page.locator("#trials-0-outcome").select_option("partial")
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     await page.locator("#hopes").fill("To sleep")
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     assert await page.locator(".chip.ok").count() == 5
-    await page.locator("main nav a").nth(4).click()
+    await pressed(page.locator("main nav a").nth(4))
     await page.locator("#name").fill("Jo Doe")
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     assert await page.locator("#name").input_value() == "Jo Doe"
     await page.locator("input[name=agreed]").check()
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     assert await page.locator(".chip.ok").count() == 6
     assert await page.locator("html").get_attribute("lang") == language
     await context.close()

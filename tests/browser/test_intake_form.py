@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.browser import DESK, PHONE, picture, violations
+from tests.support.browser import DESK, PHONE, picture, pressed, violations
 from tests.support.intake import Intake
 
 TARGETS = "[...document.querySelectorAll('main button, main input:not([type=hidden], [tabindex]), main textarea')]"
@@ -25,7 +25,7 @@ async def test_each_page_of_the_form_is_readable_by_everybody(chromium, intake, 
     for step in ("form", "mistake", "thanks"):
         if step == "mistake":
             await page.locator("#phone").fill("12")
-            await page.locator("main form button").click()
+            await pressed(page.locator("main form button"))
             assert await page.locator("#phone-error").is_visible()
         elif step == "thanks":
             await page.locator("#phone").fill("(801) 555-0148")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.support.browser import DESK, PHONE, picture, violations
+from tests.support.browser import DESK, PHONE, picture, pressed, violations
 from tests.support.sandbox import Sandbox, sandbox
 
 JONAH, IVY = "+18015550148", "+18015550199"
@@ -90,7 +90,7 @@ async def test_without_a_script_a_text_is_read_and_answered(look, eventually):
     assert "Tomorrow, 11:00." in await page.locator("#mails").inner_text()
     await page.get_by_label("Mobile number").fill("(801) 555-0177")
     await page.get_by_label("Text", exact=True).fill("Do you have a free time?")
-    await page.get_by_role("button", name="Send the text").click()
+    await pressed(page.get_by_role("button", name="Send the text"))
     assert "801-555-0177" in await page.locator("#phones").inner_text()
     assert "Do you have a free time?" in await page.locator("#texts").inner_text()
 

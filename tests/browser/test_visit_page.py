@@ -6,7 +6,7 @@ import pytest
 
 from services.notifications.handlers.reaching import AFTER
 from shared.http import links
-from tests.support.browser import DESK, PHONE, picture, violations
+from tests.support.browser import DESK, PHONE, picture, pressed, violations
 from tests.support.told import told
 
 
@@ -23,13 +23,13 @@ async def test_a_patient_answers_one_by_one_without_javascript(chromium, stack, 
     page = await context.new_page()
     await page.goto(f"{stack.running.url}{path}?lang={language}")
     await page.locator("#escort").fill("Karin Price")
-    await page.locator("#ride button.primary").click()
+    await pressed(page.locator("#ride button.primary"))
     assert "Karin Price" in await page.locator("#ride .chip").first.inner_text()
     await page.locator("#item-solids button").first.click()
     assert "✓" in await page.locator("#item-solids .chip").inner_text()
-    await page.locator("#item-sleep button").nth(1).click()
+    await pressed(page.locator("#item-sleep button").nth(1))
     await page.locator("#words").fill("I have a cold")
-    await page.locator("#changed button").click()
+    await pressed(page.locator("#changed button"))
     assert await page.locator("[role=status]").count() == 1
     await context.close()
 
@@ -54,11 +54,11 @@ async def test_who_takes_them_home_answers_without_javascript(chromium, stack, l
     page = await context.new_page()
     await page.goto(f"{stack.running.url}{path}?lang={language}")
     await page.locator("#escort").fill("Karin Price")
-    await page.locator("#ride button.primary").click()
+    await pressed(page.locator("#ride button.primary"))
     link = urlsplit(await page.locator("#escort-link").input_value()).path
     await page.goto(f"{stack.running.url}{link}?lang={language}")
     await looked_at(chromium, stack, f"{link}?lang={language}", f"escort-{language}")
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     assert "✓" in await page.locator("[role=status]").inner_text()
     await context.close()
 
@@ -78,7 +78,7 @@ async def test_the_day_after_is_answered_without_javascript(chromium, stack, lan
     await page.goto(f"{stack.running.url}/s/{token}?lang={language}")
     await page.locator("input[value=unwell]").check()
     await page.locator("#nausea").select_option("severe")
-    await page.locator("button.primary").click()
+    await pressed(page.locator("button.primary"))
     assert "911" in await page.locator("[role=alert]").inner_text()
     await context.close()
 

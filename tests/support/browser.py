@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Locator, Page
 
 from shared.web.fetch import VENDOR
 from tests.support.dashboard import COOKIE, Desk
@@ -34,6 +34,12 @@ class Window:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         await page.goto(self.desk.running.url + path)
         return page
+
+
+async def pressed(button: Locator) -> None:
+    """Press what leads to another page, and be there: a click alone returns while the old page still stands."""
+    async with button.page.expect_navigation():
+        await button.click()
 
 
 async def picture(page: Page, name: str) -> None:
