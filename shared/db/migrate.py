@@ -106,8 +106,7 @@ async def _migrate_one(connection: asyncpg.Connection, service: str) -> list[str
         await ensure_role(connection, role)
         await connection.execute(fill(_SCHEMA, schema=service, role=role))
     applied = {
-        (row["origin"], row["name"]): row["checksum"]
-        for row in await connection.fetch(fill(_APPLIED, schema=service))
+        (row["origin"], row["name"]): row["checksum"] for row in await connection.fetch(fill(_APPLIED, schema=service))
     }
     files = migrations_of(service)
     _check(service, files, applied)
