@@ -135,9 +135,11 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
     broker.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Everything that `make up` starts, as processes of their own, once per worker: `stack.url(name)`, `stack.facts`.
+    """Everything that `make up` starts, as processes of their own: `stack.url(name)`, `stack.facts`.
+
+    A module's own, since idle it still takes a third of a core from whatever runs beside it.
 
     Whoever kills things or moves its clock takes a stack of their own: `tests.support.stack.started`.
     """
