@@ -4,7 +4,7 @@ RUN := .venv/bin/python
 STATE ?= .passage
 WORKERS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help ready up down reset test lint
+.PHONY: help ready up down reset test lint bench
 
 help:  ## what can be said to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
@@ -30,3 +30,6 @@ lint: ready  ## style, types, walls
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
+
+bench: ready  ## what it costs and how fast it is, measured against limits and peers; BENCH="relay latency" for some, FULL=1 for longer
+	@$(RUN) -m benchmarks $(BENCH) $(if $(FULL),--full)

@@ -1,0 +1,149 @@
+"""The relay, from an event log to acknowledged records: against aiokafka's own `send()` and its batches per partition.
+
+All ways begin without a connection and end when the broker has acknowledged everything, with the same keys, values and
+headers. The bases have their records ready in memory; the relay reads them from PostgreSQL, and moves its cursor.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from asyncpg import Connection
+
+from benchmarks.harness import Figure, Stage, compared, in_turn
+from benchmarks.harness.events import fill_updates
+from shared.contracts.base import Source
+from shared.contracts.envelope import Envelope, Headers, to_headers
+from shared.contracts.topics import events_of
+from shared.db.pool import connect
+from shared.eventlog.cursor import Row
+from shared.eventlog.publishing import BATCH_BYTES, Publisher
+from shared.eventlog.relay import Relay
+from tests.support.world import World
+
+SOURCE: Source = "intake"
+SUBJECTS = 20_000
+REWIND = "update relay set cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0"
+ALL = """
+select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+  from event_log order by id
+"""
+Message = tuple[int, bytes, bytes, Headers]
+"""Partition, key, value, headers."""
+
+
+class Counting(Publisher):
+    """The relay's own publisher; it tells when as many were acknowledged as there are."""
+
+    def __init__(self, world: World, expected: int) -> None:
+        super().__init__(
+            bootstrap=world.kafka,
+            topic=world.kafka_prefix + events_of(SOURCE),
+            source=SOURCE,
+            idempotent=world.infrastructure.kafka_idempotent,
+        )
+        self._missing = expected
+        self.done = asyncio.Event()
+
+    async def publish(self, rows: Sequence[Row]) -> None:
+        await super().publish(rows)
+        self._missing -= len(rows)
+        if self._missing <= 0:
+            self.done.set()
+
+
+async def measure(stage: Stage) -> list[Figure]:
+    """Events a second."""
+    count = stage.size(100_000, 500_000)
+    async with stage.world() as world:
+        stage.say(f"filling the log with {count:,} events")
+        await fill_updates(world, count, subjects=SUBJECTS)
+        async with world.connection(SOURCE) as conn:
+            messages = [_message(Row(*row.values())) for row in await conn.fetch(ALL)]
+
+            async def relay() -> float:
+                return await _relay(world, conn, count)
+
+            async def send() -> float:
+                return await _send(world, messages)
+
+            async def batches() -> float:
+                return await _batches(world, messages)
+
+            rates = await in_turn(stage.rounds, {"relay": relay, "send": send, "batches": batches})
+    return [
+        compared(
+            "relay", "events/s", rates["relay"], rates["send"], against="aiokafka send() of ready records", at_least=3
+        ),
+        compared(
+            "relay", "events/s", rates["relay"], rates["batches"], against="raw send_batch per partition", at_least=0.5
+        ),
+    ]
+
+
+async def _relay(world: World, conn: Connection, count: int) -> float:
+    await conn.execute(REWIND)
+    publisher = Counting(world, count)
+    relay = Relay(SOURCE, lambda: connect(world.dsn(SOURCE), name="relay"), publisher)
+    began = time.perf_counter()
+    running = asyncio.create_task(relay.run())
+    await publisher.done.wait()
+    seconds = time.perf_counter() - began
+    running.cancel()
+    await asyncio.wait([running])
+    return count / seconds
+
+
+async def _send(world: World, messages: Sequence[Message]) -> float:
+    began = time.perf_counter()
+    async with _producer(world) as producer:
+        topic = world.kafka_prefix + events_of(SOURCE)
+        sent = [
+            await producer.send(topic, value, key=key, headers=headers, partition=partition)
+            for partition, key, value, headers in messages
+        ]
+        await asyncio.gather(*sent)
+        return len(messages) / (time.perf_counter() - began)
+
+
+async def _batches(world: World, messages: Sequence[Message]) -> float:
+    topic = world.kafka_prefix + events_of(SOURCE)
+    began = time.perf_counter()
+    partitions: dict[int, list[Message]] = defaultdict(list)
+    for message in messages:
+        partitions[message[0]].append(message)
+    async with _producer(world) as producer:
+
+        async def one(partition: int, own: Sequence[Message]) -> None:
+            batch = producer.create_batch()
+            for message in own:
+                _, key, value, headers = message
+                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    batch.close()
+                    await (await producer.send_batch(batch, topic, partition=partition))
+                    batch = producer.create_batch()
+                    batch.append(timestamp=None, key=key, value=value, headers=headers)
+            batch.close()
+            await (await producer.send_batch(batch, topic, partition=partition))
+
+        await asyncio.gather(*(one(partition, own) for partition, own in partitions.items()))
+        return len(messages) / (time.perf_counter() - began)
+
+
+def _producer(world: World) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=world.kafka,
+        acks="all",
+        enable_idempotence=world.infrastructure.kafka_idempotent,
+        max_batch_size=BATCH_BYTES,
+    )
+
+
+def _message(row: Row) -> Message:
+    envelope = Envelope(
+        row.event_id, row.type, SOURCE, row.subject, row.sequence, row.time, row.actor, row.correlation, row.causation,
+        row.traceparent,
+    )  # fmt: skip
+    return row.partition, str(row.subject).encode(), row.body.encode(), to_headers(envelope)
