@@ -31,5 +31,7 @@ lint: ready  ## style, types, walls
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
 
-bench: ready  ## what it costs and how fast it is, measured against limits and peers; BENCH="relay latency" for some, FULL=1 for longer
+bench: ready  ## what is measured, against limits and peers: BENCH="relay latency" for some, FULL=1 for longer
+	@$(RUN) -c 'import faststream_outbox' 2>/dev/null || VIRTUAL_ENV=.venv UV_PROJECT_ENVIRONMENT=.venv \
+	    $$(command -v .venv/bin/uv || command -v uv) sync --frozen --inexact --quiet --group bench --python $(RUN)
 	@$(RUN) -m benchmarks $(BENCH) $(if $(FULL),--full)
