@@ -18,12 +18,15 @@ from services.assessment.handlers import consenting, telling
 from services.assessment.repository import charts as repository
 from shared.contracts.assessment import Route
 from shared.errors import Permanent
+from shared.http.access import LINK
 from shared.http.deps import ServiceDep
 from shared.http.problems import BadRequest, NotFound
 from shared.http.ratelimit import limit
 from shared.uow import UnitOfWork
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("patient-page", per_minute=120))])
+router = APIRouter(
+    include_in_schema=False, dependencies=[Depends(LINK), Depends(limit("patient-page", per_minute=120))]
+)
 ACTOR = "patient"
 BLANK_ROWS = 2
 PARAGRAPHS = 9

@@ -16,12 +16,14 @@ from services.identity.domain.sign_in import MFA, SCOPES, STEP_UP
 from services.identity.issuer import Issuer
 from services.identity.keys import ALGORITHM
 from services.identity.provider import AUDIENCES, Answer
+from shared.http.access import CLIENT, PUBLIC
 from shared.http.auth import bearer
 from shared.http.deps import ServiceDep
 from shared.http.problems import BadRequest, Unauthorized
 from shared.http.ratelimit import limit
 
 router = APIRouter()
+open_to_all = Depends(PUBLIC)
 log = structlog.get_logger()
 ANONYMOUS = "anonymous"
 
@@ -31,7 +33,7 @@ def issuer_of(request: Request) -> Issuer:
     return cast("Issuer", request.app.state.service.state)
 
 
-@router.get("/.well-known/openid-configuration")
+@router.get("/.well-known/openid-configuration", dependencies=[open_to_all])
 async def discovery(request: Request) -> dict[str, Any]:
     url = issuer_of(request).url
     return {
@@ -54,14 +56,14 @@ async def discovery(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/jwks")
+@router.get("/jwks", dependencies=[open_to_all])
 async def jwks(request: Request, service: ServiceDep) -> dict[str, Any]:
     async with service.transaction(actor="system:identity") as uow:
         provider = await issuer_of(request).provider(uow.conn)
     return provider.keys.jwks()
 
 
-@router.get("/authorize", dependencies=[Depends(limit("authorize", per_minute=120))])
+@router.get("/authorize", dependencies=[open_to_all, Depends(limit("authorize", per_minute=120))])
 async def authorize(request: Request, service: ServiceDep) -> Response:
     """A client sends a browser here. It goes back with a code at once, or the person signs in first."""
     given = dict(request.query_params)
@@ -88,7 +90,7 @@ def redirect(answer: Answer) -> Response:
     return RedirectResponse(location, 303)
 
 
-@router.post("/token", dependencies=[Depends(limit("token", per_minute=600))])
+@router.post("/token", dependencies=[Depends(CLIENT), Depends(limit("token", per_minute=600))])
 async def token(request: Request, service: ServiceDep) -> Response:
     form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     headers = {"Authorization": request.headers.get("authorization", "")}
@@ -101,7 +103,7 @@ def _body(body: Any) -> Any:
     return dict(body) if isinstance(body, list | tuple | dict) else {"error": "server_error"}
 
 
-@router.api_route("/userinfo", methods=["GET", "POST"])
+@router.api_route("/userinfo", methods=["GET", "POST"], dependencies=[Depends(CLIENT)])
 async def userinfo(request: Request, service: ServiceDep) -> dict[str, Any]:
     async with service.transaction(actor="client") as uow:
         provider = await issuer_of(request).provider(uow.conn)
@@ -124,7 +126,7 @@ async def userinfo(request: Request, service: ServiceDep) -> dict[str, Any]:
     return {"sub": person.id, "name": person.name, "email": person.email, "email_verified": True, "roles": roles}
 
 
-@router.get("/end-session")
+@router.get("/end-session", dependencies=[open_to_all])
 async def end_session(request: Request, service: ServiceDep) -> Response:
     """RP-initiated logout. The hint, which only the client has, is what makes a link of another site harmless."""
     issuer = issuer_of(request)

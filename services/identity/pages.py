@@ -13,6 +13,7 @@ from services.identity.api import ANONYMOUS, issuer_of, redirect
 from services.identity.handlers import Done, Outcome
 from services.identity.repository import SignIn
 from services.identity.second_factor import password_fits
+from shared.http.access import PUBLIC
 from shared.http.cross_site import refuse_cross_site
 from shared.http.deps import ServiceDep
 from shared.http.problems import BadRequest, Problem
@@ -21,7 +22,7 @@ from shared.service import Service
 from shared.web.pages import Pages
 
 pages = Pages(package="services.identity")
-router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_cross_site)])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(PUBLIC), Depends(refuse_cross_site)])
 guarded = [Depends(limit("sign-in", per_minute=30))]
 
 Word = Annotated[str, Form(max_length=200)]

@@ -14,12 +14,13 @@ from services.notifications.handlers.reaching import AFTER
 from services.notifications.repository import visits
 from services.notifications.rows import VisitRow
 from shared.http import links
+from shared.http.access import LINK
 from shared.http.deps import ServiceDep
 from shared.http.problems import NotFound
 from shared.http.ratelimit import limit
 from shared.uow import UnitOfWork
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("after-page", per_minute=120))])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(LINK), Depends(limit("after-page", per_minute=120))])
 ACTOR = "patient"
 _SAID = frozenset({"well", "mild", "unwell", "severe"})
 

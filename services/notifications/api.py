@@ -18,6 +18,7 @@ from services.notifications.repository import messages, outbound, people, visits
 from services.notifications.rows import MessageRow
 from shared.audit import audit
 from shared.contracts.submissions import Line
+from shared.http.access import VENDOR
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
 from shared.http.problems import Conflict, Forbidden, NotFound
@@ -131,7 +132,7 @@ async def confirm(appointment_id: UUID, body: Confirmation, service: ServiceDep,
     return Confirmed(appointment_id=appointment_id, changed=changed)
 
 
-@router.post(STATUS_PATH, tags=["webhooks"], status_code=204, response_class=Response)
+@router.post(STATUS_PATH, tags=["webhooks"], dependencies=[Depends(VENDOR)], status_code=204, response_class=Response)
 async def status(request: Request, service: ServiceDep, message: UUID | None = None) -> Response:
     """What became of a text. Reports come in any order and more than once; only news changes anything.
 

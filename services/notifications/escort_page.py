@@ -13,12 +13,13 @@ from services.notifications.handlers.reaching import ESCORT, seen
 from services.notifications.repository import visits
 from services.notifications.rows import VisitRow
 from shared.http import links
+from shared.http.access import LINK
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
 from shared.phones import e164
 from shared.uow import UnitOfWork
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("escort-page", per_minute=120))])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(LINK), Depends(limit("escort-page", per_minute=120))])
 ACTOR = "escort"
 _SAID = frozenset({"yes", "no"})
 

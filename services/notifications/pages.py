@@ -17,13 +17,14 @@ from services.notifications.handlers.transport import LONGEST_NAME
 from services.notifications.repository import visits
 from services.notifications.rows import VisitRow
 from shared.http import links
+from shared.http.access import LINK
 from shared.http.deps import ServiceDep
 from shared.http.problems import NotFound
 from shared.http.ratelimit import limit
 from shared.phones import e164
 from shared.uow import UnitOfWork
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("visit-page", per_minute=120))])
+router = APIRouter(include_in_schema=False, dependencies=[Depends(LINK), Depends(limit("visit-page", per_minute=120))])
 ACTOR = "patient"
 _SAID = frozenset({"ride", "nobody", "answer", "changed"})
 

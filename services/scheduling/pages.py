@@ -19,13 +19,16 @@ from services.scheduling.handlers import consultations, links
 from services.scheduling.problems import not_here
 from services.scheduling.repository import calendar
 from services.scheduling.views import FIRST_YEAR, LAST_YEAR, Minute
+from shared.http.access import LINK
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
 from shared.service import Service
 from shared.uow import UnitOfWork
 
 staff_router = APIRouter(prefix="/api/v1")
-router = APIRouter(include_in_schema=False, dependencies=[Depends(limit("booking-page", per_minute=120))])
+router = APIRouter(
+    include_in_schema=False, dependencies=[Depends(LINK), Depends(limit("booking-page", per_minute=120))]
+)
 DAYS = 5
 """How many days with free times a page shows; the rest is a link away."""
 SAID = frozenset({"booked", "moved", "cancelled"})

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
 
 from shared.http import errors
+from shared.http.access import PROBE
 from shared.http.auth import Verifier
 from shared.http.characters import refuse_nul
 from shared.http.deps import ServiceDep
@@ -23,7 +24,7 @@ from shared.web import assets
 from shared.web.pages import Pages
 
 VERSION = "1"
-probes = APIRouter(include_in_schema=False)
+probes = APIRouter(include_in_schema=False, dependencies=[Depends(PROBE)])
 
 
 @probes.get("/live")

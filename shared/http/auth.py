@@ -13,6 +13,7 @@ from typing import Any, cast
 from starlette.requests import Request
 
 from shared.clinic import Clinic
+from shared.http.access import Access, asks
 from shared.http.deps import ServiceDep
 from shared.http.problems import Forbidden, Unauthorized
 from shared.security.bearer import BadToken, Verifier
@@ -59,6 +60,7 @@ def staff(*roles: str, step_up: bool = False) -> Callable[..., Awaitable[Staff]]
     if unknown:
         raise ValueError(f"no such role: {', '.join(sorted(unknown))}")
 
+    @asks(Access("staff", frozenset(roles), step_up=step_up))
     async def asking(request: Request, service: ServiceDep) -> Staff:
         who = await identify(cast("Verifier", request.app.state.verifier), service.clinic, bearer(request))
         if roles and not who.roles & set(roles):

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from shared.http.access import PUBLIC, Access, asks
 from shared.http.auth import STEP_UP, Staff, from_claims
 from shared.http.cross_site import SAFE, refuse_cross_site
 from shared.http.deps import service_of
@@ -28,15 +29,18 @@ from shared.settings import SignInSettings
 
 STEP_UP_PATH = "/auth/step-up"
 limited = [Depends(limit("login", per_minute=60))]
+open_to_all = [*limited, Depends(PUBLIC)]
 
 
 def router(settings: SignInSettings) -> APIRouter:
     """`GET /login?next=`, `GET /auth/step-up?next=`, `GET /auth/callback`, `POST /logout`."""
     routes = APIRouter(include_in_schema=False)
-    routes.add_api_route("/login", login, dependencies=limited)
+    routes.add_api_route("/login", login, dependencies=open_to_all)
     routes.add_api_route(STEP_UP_PATH, confirm, dependencies=limited)
-    routes.add_api_route(urlsplit(redirect_uri(settings)).path, callback, dependencies=limited)
-    routes.add_api_route("/logout", logout, methods=["POST"], dependencies=[Depends(refuse_cross_site)])
+    routes.add_api_route(urlsplit(redirect_uri(settings)).path, callback, dependencies=open_to_all)
+    routes.add_api_route(
+        "/logout", logout, methods=["POST"], dependencies=[Depends(refuse_cross_site), Depends(PUBLIC)]
+    )
     return routes
 
 
@@ -50,6 +54,7 @@ def step_up(_request: Request, return_to: str) -> Response:
     return RedirectResponse(f"{STEP_UP_PATH}?{urlencode({'next': return_to})}", 303)
 
 
+@asks(Access("staff", session=True))
 async def current_staff(request: Request) -> Staff:
     """A dependency: who is signed in in this browser, by today's clinic file, with a token good for some minutes more.
 

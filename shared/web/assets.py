@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from shared.http.access import PUBLIC, asks
+
 HERE = Path(__file__).parent
 FOREVER = "public, max-age=31536000, immutable"
 mimetypes.add_type("font/woff2", ".woff2")
@@ -67,6 +69,7 @@ def assets() -> Assets:
     return Assets()
 
 
+@asks(PUBLIC)
 async def _serve(request: Request) -> Response:
     found = assets().files.get(request.path_params["name"])
     if found is None:

@@ -38,7 +38,8 @@ class Issuer:
         return jwt.encode({"alg": "ES256", "kid": "tests"}, content, self._key)
 
     async def _metadata(self, _: Request) -> JSONResponse:
-        return JSONResponse({"issuer": self.url, "jwks_uri": f"{self.url}/jwks"})
+        places = {"authorization_endpoint": f"{self.url}/authorize", "jwks_uri": f"{self.url}/jwks"}
+        return JSONResponse({"issuer": self.url, **places})
 
     async def _keys(self, _: Request) -> JSONResponse:
         return JSONResponse({"keys": [self._key.as_dict(private=False)]})

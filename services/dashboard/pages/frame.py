@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.dashboard.live import Live
 from services.dashboard.words import Words
+from shared.http.access import Access, asks
 from shared.http.auth import Staff
 from shared.http.oidc import current_staff
 from shared.http.problems import Forbidden, Problem
@@ -23,6 +24,7 @@ def staff_page(*roles: str) -> Callable[[Request], Awaitable[Staff]]:
         Forbidden: none of `roles`, where some are named; or a form that was not sent from our own page.
     """
 
+    @asks(Access("staff", frozenset(roles), session=True))
     async def asking(request: Request) -> Staff:
         who = await current_staff(request)
         if roles and not who.roles & set(roles):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.intake.agreements import agreement
@@ -19,6 +19,7 @@ from services.intake.reading import read
 from services.intake.repository.arrivals import Key
 from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Submission
+from shared.http.access import PUBLIC
 from shared.http.deps import ServiceDep
 from shared.http.errors import invalid
 from shared.http.problems import Problem
@@ -68,7 +69,7 @@ async def create_leads(body: list[BulkItem], service: ServiceDep, producer: Prod
     return await asyncio.gather(*(_take_item(service, producer, item) for item in body))
 
 
-@router.get("/api/v1/consent-texts")
+@router.get("/api/v1/consent-texts", dependencies=[Depends(PUBLIC)])
 async def consent_texts(service: ServiceDep) -> list[dict[str, str]]:
     """What `consent_sms` and `consent_email` mean: show these words, unticked, in the person's language."""
     texts = [
@@ -82,7 +83,7 @@ async def consent_texts(service: ServiceDep) -> list[dict[str, str]]:
     ]
 
 
-@router.get("/.well-known/passage-submissions.jwk")
+@router.get("/.well-known/passage-submissions.jwk", dependencies=[Depends(PUBLIC)])
 async def submissions_key(service: ServiceDep) -> dict[str, Any]:
     """The key to which contacts on Kafka are encrypted (JWE compact, ECDH-ES with A256GCM)."""
     public: dict[str, Any] = service.state.mailbox.public

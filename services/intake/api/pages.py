@@ -24,13 +24,14 @@ from services.intake.repository import arrivals
 from services.intake.repository.arrivals import Key
 from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
+from shared.http.access import PUBLIC
 from shared.http.deps import ServiceDep
 from shared.http.ratelimit import limit
 from shared.service import Service
 from shared.telemetry.trace import current_traceparent
 from shared.uow import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(PUBLIC)])
 FORM = "form"
 TRAP = "reference"
 """A field that no person sees. Whoever fills it is most likely a robot; a person looks all the same."""

@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 from services.intake.repository import doors
 from services.intake.settings import IntakeSettings
+from shared.http.access import PRODUCER as BY_KEY
+from shared.http.access import asks
 from shared.http.deps import ServiceDep
 from shared.http.problems import BadRequest, Unauthorized
 from shared.http.ratelimit import take
@@ -94,6 +96,7 @@ class Gate:
             await take(conn, "leads", hashed, each * LEASE, timedelta(minutes=1))
 
 
+@asks(BY_KEY)
 async def producer(
     request: Request, service: ServiceDep, x_api_key: Annotated[str | None, Header(max_length=200)] = None
 ) -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from services.intake.api.edge import attempt
 from services.intake.domain.vagaro import NotUnderstood, Webhook, read_webhook
 from services.intake.handlers import kept, vagaro
 from services.intake.settings import IntakeSettings
+from shared.http.access import VENDOR
 from shared.http.deps import ServiceDep
 from shared.http.problems import Unauthorized, Unavailable
 from shared.service import Service
@@ -26,7 +27,7 @@ from shared.telemetry.metrics import REGISTRY
 from shared.uow import UnitOfWork
 
 log = structlog.get_logger()
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], dependencies=[Depends(VENDOR)])
 ACTOR = "vendor:vagaro"
 SIGNATURE = "x-vagaro-signature"
 HEARD = frozenset({"appointment", "customer"})

@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,11 +16,12 @@ from services.intake.domain.call import Ring
 from services.intake.handlers import kept, voice
 from services.intake.settings import IntakeSettings
 from shared.clinic.model import Clinic
+from shared.http.access import VENDOR
 from shared.http.deps import ServiceDep
 from shared.service import Service
 from shared.uow import UnitOfWork
 
-router = APIRouter(prefix="/webhooks/twilio/voice", tags=["webhooks"])
+router = APIRouter(prefix="/webhooks/twilio/voice", tags=["webhooks"], dependencies=[Depends(VENDOR)])
 OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 

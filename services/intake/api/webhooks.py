@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,11 +11,12 @@ from services.intake.adapters import twilio
 from services.intake.api.edge import attempt
 from services.intake.api.signed import ACTOR, genuine
 from services.intake.handlers import kept, texts
+from shared.http.access import VENDOR
 from shared.http.deps import ServiceDep
 from shared.service import Service
 from shared.uow import UnitOfWork
 
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], dependencies=[Depends(VENDOR)])
 PATH = "/webhooks/twilio/messages"
 
 
