@@ -6,6 +6,7 @@ what is measured against what. Exit code 1 when one of them broke; a missed targ
 
 import argparse
 import asyncio
+import gc
 import importlib
 import logging
 import pkgutil
@@ -21,6 +22,7 @@ from rich.console import Console
 
 import benchmarks
 from benchmarks.harness import Figure, Stage, report
+from shared.http.server import YOUNG
 from tests.support.headline import DATABASE
 
 STATE = Path(".passage")
@@ -43,6 +45,7 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     logging.disable(logging.WARNING)
+    gc.set_threshold(YOUNG, 20, 50)  # as services do
     return uvloop.run(_run(asked.names or known, full=asked.full, scale=asked.scale))
 
 

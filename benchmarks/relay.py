@@ -17,7 +17,7 @@ from benchmarks.harness import Figure, Stage, compared, in_turn
 from benchmarks.harness.events import fill_updates
 from benchmarks.harness.peer import Peer
 from shared.contracts.base import Source
-from shared.contracts.envelope import Envelope, Headers, to_headers
+from shared.contracts.envelope import Headers, written
 from shared.contracts.topics import events_of
 from shared.db.pool import connect
 from shared.eventlog.cursor import Row
@@ -31,7 +31,8 @@ PEER_SHARE = 10
 """The peer gets a tenth of the events: it takes that much longer."""
 REWIND = "update relay set cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0"
 ALL = """
-select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+       causation::text, traceparent, body
   from event_log order by id
 """
 Message = tuple[int, bytes, bytes, Headers]
@@ -64,7 +65,7 @@ async def measure(stage: Stage) -> list[Figure]:
     async with stage.world() as world, world.connection(SOURCE) as conn, _peer(world) as peer:
         stage.say(f"filling the log with {count:,} events")
         await fill_updates(world, count, subjects=SUBJECTS)
-        messages = [_message(Row(*row.values())) for row in await conn.fetch(ALL)]
+        messages = [_message(Row._make(row)) for row in await conn.fetch(ALL)]
         fewer = messages[: count // PEER_SHARE]
 
         async def outbox() -> float:
@@ -158,8 +159,8 @@ def _producer(world: World) -> AIOKafkaProducer:
 
 
 def _message(row: Row) -> Message:
-    envelope = Envelope(
-        row.event_id, row.type, SOURCE, row.subject, row.sequence, row.time, row.actor, row.correlation, row.causation,
-        row.traceparent,
+    headers = written(
+        id=row.event_id, type=row.type, source=SOURCE, subject=row.subject, sequence=row.sequence, time=row.time,
+        actor=row.actor, correlationid=row.correlation, causationid=row.causation, traceparent=row.traceparent,
     )  # fmt: skip
-    return row.partition, str(row.subject).encode(), row.body.encode(), to_headers(envelope)
+    return row.partition, row.subject.encode(), row.body.encode(), headers

@@ -11,6 +11,7 @@ from shared.contracts.base import SOURCES, Source
 Headers = list[tuple[str, bytes]]
 CONTENT_TYPE = b"application/json"
 SOURCE_PREFIX = "/passage/"
+_SOURCES = {source: f"{SOURCE_PREFIX}{source}".encode() for source in SOURCES}
 T = TypeVar("T")
 
 
@@ -41,23 +42,52 @@ class Envelope:
 
 def to_headers(envelope: Envelope) -> Headers:
     """Kafka headers of an event. Times are RFC 3339 in UTC."""
+    return written(
+        id=str(envelope.id),
+        type=envelope.type,
+        source=envelope.source,
+        subject=str(envelope.subject),
+        sequence=envelope.sequence,
+        time=envelope.time,
+        actor=envelope.actor,
+        correlationid=str(envelope.correlationid),
+        causationid=None if envelope.causationid is None else str(envelope.causationid),
+        traceparent=envelope.traceparent,
+    )
+
+
+def written(
+    *,
+    id: str,  # noqa: A002 - the attribute's name
+    type: str,  # noqa: A002 - as above
+    source: Source,
+    subject: str,
+    sequence: int,
+    time: datetime,
+    actor: str,
+    correlationid: str,
+    causationid: str | None,
+    traceparent: str | None,
+) -> Headers:
+    """The headers from attributes whose ids are written out already. `time` is in UTC."""
     headers: Headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", str(envelope.id).encode()),
-        ("ce_type", envelope.type.encode()),
-        ("ce_source", f"{SOURCE_PREFIX}{envelope.source}".encode()),
-        ("ce_subject", str(envelope.subject).encode()),
-        ("ce_sequence", str(envelope.sequence).encode()),
-        ("ce_time", envelope.time.isoformat().encode()),
-        ("ce_actor", envelope.actor.encode()),
-        ("ce_correlationid", str(envelope.correlationid).encode()),
+        ("ce_id", id.encode()),
+        ("ce_type", type.encode()),
+        ("ce_source", _SOURCES[source]),
+        ("ce_subject", subject.encode()),
+        ("ce_sequence", b"%d" % sequence),
+        ("ce_time", time.isoformat().encode()),
+        ("ce_actor", actor.encode()),
+        ("ce_correlationid", correlationid.encode()),
         ("content-type", CONTENT_TYPE),
     ]
-    if envelope.causationid is not None:
-        headers.append(("ce_causationid", str(envelope.causationid).encode()))
-    if envelope.traceparent is not None:
-        headers.append(("ce_traceparent", envelope.traceparent.encode()))
-        headers.append(("traceparent", envelope.traceparent.encode()))
+    if causationid is not None:
+        headers.append(("ce_causationid", causationid.encode()))
+    if traceparent is not None:
+        trace = traceparent.encode()
+        headers.append(("ce_traceparent", trace))
+        headers.append(("traceparent", trace))
     return headers
 
 

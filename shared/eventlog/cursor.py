@@ -7,6 +7,7 @@ transaction ids start again, and a relay that did not check would publish nothin
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -31,7 +32,8 @@ ENSURE_PARTITIONS = "select ensure_event_log_partitions(3)"
 # bound on `at` prunes partitions: no transaction lives for a day.
 FIRST_PAGE = """
 select * from (
-    select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+    select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+           causation::text, traceparent, body
       from event_log
      where ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax($2::text::pg_snapshot))
             or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
@@ -42,7 +44,8 @@ select * from (
 """
 # A window larger than a page is mostly the log itself, so the rest of it is read along the primary key.
 NEXT_PAGE = """
-select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+       causation::text, traceparent, body
   from event_log
  where id > $3 and at >= $4::timestamptz - interval '1 day'
    and ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax($2::text::pg_snapshot))
@@ -60,7 +63,8 @@ select $1, $2, $3
  where not exists (select from replay_requests where subject = $1 and done_at is null and from_sequence <= $2)
 """
 OF_SUBJECT = """
-select id, at, event_id, subject, sequence, partition, type, time, actor, correlation, causation, traceparent, body
+select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+       causation::text, traceparent, body
   from event_log
  where subject = $1 and sequence >= $2 and ($3::text is null or type = $3)
  order by sequence limit 10000
@@ -95,21 +99,23 @@ class Cursor:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One event as the log holds it; `body` is its JSON text."""
+class Row(NamedTuple):
+    """One event as the log holds it; `body` is its JSON text, ids are written out. `time` is in UTC.
+
+    A tuple, and ids as the database writes them: the relay makes hundreds of thousands of these, and only copies them.
+    """
 
     id: int
     at: datetime
-    event_id: UUID
-    subject: UUID
+    event_id: str
+    subject: str
     sequence: int
     partition: int
     type: str
     time: datetime
     actor: str
-    correlation: UUID
-    causation: UUID | None
+    correlation: str
+    causation: str | None
     traceparent: str | None
     body: str
 
@@ -174,7 +180,7 @@ async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> list[Row]:
     """The next rows between the two snapshots, by id."""
     statement = NEXT_PAGE if at.after_id else FIRST_PAGE
     rows = await conn.fetch(statement, at.cursor, at.upper, at.after_id, at.cursor_at, page)
-    return [Row(*row.values()) for row in rows]
+    return [Row._make(row) for row in rows]
 
 
 async def open_requests(conn: asyncpg.Connection) -> list[Request]:
@@ -190,7 +196,7 @@ async def request_subject(conn: asyncpg.Connection, subject: UUID, from_sequence
 async def of_subject(conn: asyncpg.Connection, request: Request) -> list[Row]:
     """The subject's events from the requested sequence on."""
     rows = await conn.fetch(OF_SUBJECT, request.subject, request.from_sequence, request.type)
-    return [Row(*row.values()) for row in rows]
+    return [Row._make(row) for row in rows]
 
 
 async def finish(conn: asyncpg.Connection, request_id: int, published: int) -> None:

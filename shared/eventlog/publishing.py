@@ -7,13 +7,12 @@ no row of a partition has been acknowledged before its predecessors.
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared.contracts.base import Source
-from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.envelope import written
 from shared.eventlog.cursor import Row
 
 BATCH_BYTES = 512 * 1024
@@ -87,19 +86,17 @@ class Publisher:
         await (await producer.send_batch(batch, self._topic, partition=partition))
 
     def _append(self, batch: BatchBuilder, row: Row) -> bool:
-        envelope = Envelope(
+        headers = written(
             id=row.event_id,
             type=row.type,
             source=self._source,
             subject=row.subject,
             sequence=row.sequence,
-            time=row.time.astimezone(UTC),
+            time=row.time,
             actor=row.actor,
             correlationid=row.correlation,
             causationid=row.causation,
             traceparent=row.traceparent,
         )
-        appended = batch.append(
-            timestamp=None, key=str(row.subject).encode(), value=row.body.encode(), headers=to_headers(envelope)
-        )
+        appended = batch.append(timestamp=None, key=row.subject.encode(), value=row.body.encode(), headers=headers)
         return appended is not None

@@ -25,7 +25,7 @@ from shared.telemetry import metrics
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
 STANDBY_SECONDS = 1.0
-PAGE = 2_000
+PAGE = 4_000
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 PARTITIONS_EVERY_SECONDS = 3_600.0
 
@@ -139,30 +139,33 @@ class Relay:
         return at
 
     async def _drain(self, conn: asyncpg.Connection, at: Cursor) -> tuple[Cursor, int]:
-        """Publish one window, page by page, reading the next page while this one is on its way."""
-        page = await self._read(conn, at)
+        """Publish one window, page by page; while one is on its way the cursor of the last is saved, the next read."""
+        page: _Page | None = await self._read(conn, at)
+        published: Cursor | None = None
         total = 0
-        while True:
-            rows, then = page.rows, page.then
+        while page is not None:
+            rows, at = page.rows, page.then
             if rows:
                 self._pending_since = rows[0].at
-            more = then.upper is not None
-            ahead = asyncio.create_task(self._read(conn, then)) if more else None
+            ahead = asyncio.create_task(self._save_and_read(conn, published, at))
             try:
                 await self._publisher.publish(rows)
             finally:
-                if ahead is not None:
-                    await asyncio.wait([ahead])
-            if rows:
-                # An empty window is not worth a write: starting again from the older cursor finds nothing more.
-                await self._save(conn, then)
-            at = then
+                await asyncio.wait([ahead])
+            # An empty window is not worth a write: starting again from the older cursor finds nothing more.
+            published = at if rows else None
             total += len(rows)
             metrics.RELAY_PUBLISHED.labels(self._service).inc(len(rows))
-            if ahead is None:
-                self._pending_since = None
-                return at, total
             page = ahead.result()
+        if published is not None:
+            await self._save(conn, published)
+        self._pending_since = None
+        return at, total
+
+    async def _save_and_read(self, conn: asyncpg.Connection, published: Cursor | None, then: Cursor) -> _Page | None:
+        if published is not None:
+            await self._save(conn, published)
+        return await self._read(conn, then) if then.upper is not None else None
 
     async def _read(self, conn: asyncpg.Connection, at: Cursor) -> _Page:
         if at.upper is None:
