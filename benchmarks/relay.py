@@ -16,13 +16,13 @@ from asyncpg import Connection
 from benchmarks.harness import Figure, Stage, compared, in_turn
 from benchmarks.harness.events import fill_updates
 from benchmarks.harness.peer import Peer
+from benchmarks.harness.published import published
 from shared.contracts.base import Source
 from shared.contracts.envelope import Headers, written
 from shared.contracts.topics import events_of
-from shared.db.pool import connect
 from shared.eventlog.cursor import Row
-from shared.eventlog.publishing import BATCH_BYTES, Publisher
-from shared.eventlog.relay import Relay
+from shared.eventlog.publishing import BATCH_BYTES
+from shared.ids import new_id
 from tests.support.world import World
 
 SOURCE: Source = "intake"
@@ -39,32 +39,12 @@ Message = tuple[int, bytes, bytes, Headers]
 """Partition, key, value, headers."""
 
 
-class Counting(Publisher):
-    """The relay's own publisher; it tells when as many were acknowledged as there are."""
-
-    def __init__(self, world: World, expected: int) -> None:
-        super().__init__(
-            bootstrap=world.kafka,
-            topic=world.kafka_prefix + events_of(SOURCE),
-            source=SOURCE,
-            idempotent=world.infrastructure.kafka_idempotent,
-        )
-        self._missing = expected
-        self.done = asyncio.Event()
-
-    async def publish(self, rows: Sequence[Row]) -> None:
-        await super().publish(rows)
-        self._missing -= len(rows)
-        if self._missing <= 0:
-            self.done.set()
-
-
 async def measure(stage: Stage) -> list[Figure]:
     """Events a second."""
     count = stage.size(100_000, 500_000)
     async with stage.world() as world, world.connection(SOURCE) as conn, _peer(world) as peer:
         stage.say(f"filling the log with {count:,} events")
-        await fill_updates(world, count, subjects=SUBJECTS)
+        await fill_updates(world, [new_id() for _ in range(SUBJECTS)], count)
         messages = [_message(Row._make(row)) for row in await conn.fetch(ALL)]
         fewer = messages[: count // PEER_SHARE]
 
@@ -102,15 +82,9 @@ async def _peer(world: World) -> AsyncIterator[Peer]:
 
 async def _relay(world: World, conn: Connection, count: int) -> float:
     await conn.execute(REWIND)
-    publisher = Counting(world, count)
-    relay = Relay(SOURCE, lambda: connect(world.dsn(SOURCE), name="relay"), publisher)
     began = time.perf_counter()
-    running = asyncio.create_task(relay.run())
-    await publisher.done.wait()
-    seconds = time.perf_counter() - began
-    running.cancel()
-    await asyncio.wait([running])
-    return count / seconds
+    await published(world, SOURCE, count)
+    return count / (time.perf_counter() - began)
 
 
 async def _send(world: World, messages: Sequence[Message]) -> float:

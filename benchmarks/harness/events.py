@@ -1,31 +1,83 @@
-"""An event log filled the way services fill it: by `append`, in transactions, with bodies of the usual size."""
+"""Event logs filled the way services fill them: by `append`, in transactions, with bodies of the usual size."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-import asyncpg
-
-from shared.contracts.base import Event
-from shared.contracts.intake import LeadUpdated
+from shared.contracts.base import Event, Source
+from shared.contracts.intake import Channel, LeadCreated, LeadUpdated
+from shared.contracts.notifications import MessageSent
+from shared.contracts.scheduling import ConsultationScheduled
+from shared.contracts.tasks import TaskClosed, TaskRaised
 from shared.eventlog.log import Origin, Pending, append
 from shared.ids import new_id
+from shared.security.keyring import KEY, Keyring
+from shared.security.sealing import Box
 from tests.support.world import World
 
 PER_TRANSACTION = 1_000
-NOW = "select clock_timestamp()"
+EVENTS_PER_PATIENT = 10
+SEALED = Box(UUID(int=0), bytes(KEY)).seal("Harbor Clinic: your visit is on Tuesday at 9. Reply 1 to confirm.")
 
 
-def some_event(patient: UUID) -> LeadUpdated:
-    """An event of about 300 bytes with its envelope, that any consumer passes by or takes in without side effects."""
-    return LeadUpdated(patient_id=patient, changed=("language",), language="es")
+def updated(patient: UUID, number: int = 0) -> LeadUpdated:
+    """An event of about 300 bytes with its envelope."""
+    return LeadUpdated(patient_id=patient, changed=("language",), language=("en", "es")[number % 2])
 
 
-async def fill(world: World, events: Iterable[Event], *, source: str = "intake") -> int:
+def lead(keyring: Keyring, patient: UUID) -> LeadCreated:
+    """A new patient with a key of their own, as intake tells it."""
+    key = patient.bytes * (KEY // 16)
+    box = Box(patient, key)
+    return LeadCreated(
+        patient_id=patient,
+        key=keyring.wrap(patient, key),
+        channel=Channel.WEB,
+        name=box.seal("Jo Doe"),
+        contact=box.seal_json({"phone": "+13035550148", "email": None}),
+        message=box.seal("I have tried two medications and nothing has helped."),
+        has_phone=True,
+        has_email=False,
+        language="en",
+        answer_due=datetime.now(UTC) + timedelta(minutes=15),
+    )
+
+
+def story(keyring: Keyring, patient: UUID) -> list[tuple[Source, Event]]:
+    """Ten events of one patient by three services: contact, an answered task, changes, a consultation, messages."""
+    task, appointment = new_id(), new_id()
+    starts = datetime.now(UTC) + timedelta(days=2)
+    booked = ConsultationScheduled(
+        patient_id=patient, appointment_id=appointment, starts_at=starts, ends_at=starts + timedelta(hours=1),
+        zone="America/Denver", provider_id="osei", mode="video", booked_by="staff", policy_hash="0123456789abcdef",
+    )  # fmt: skip
+    raised = TaskRaised(
+        task_id=task, patient_id=patient, kind="answer-lead", occurrence="first", role="front_desk",
+        deadline=starts, detail=None,
+    )  # fmt: skip
+    closed = TaskClosed(task_id=task, patient_id=patient, kind="answer-lead", how="person", outcome="answered")
+    sent = [
+        MessageSent(
+            patient_id=patient, message_id=new_id(), kind="confirmation", channel="sms", appointment_id=appointment,
+            body=SEALED, sent_at=starts,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    intake: list[Event] = [lead(keyring, patient), raised, updated(patient), updated(patient, 1), closed]
+    intake.append(updated(patient))
+    return [
+        *(("intake", event) for event in intake),
+        ("scheduling", booked),
+        *(("notifications", event) for event in sent),
+    ]
+
+
+async def fill(world: World, source: Source, events: Iterable[Event]) -> int:
     """Append events to a producer's log, a thousand a transaction; how many there were."""
     rest, total = iter(events), 0
     async with world.connection(source) as conn:
-        origin = Origin(source, await conn.fetchval(NOW), "patient", new_id())
+        origin = Origin(source, datetime.now(UTC), "patient", new_id())
         while some := [Pending(event, origin) for event in islice(rest, PER_TRANSACTION)]:
             async with conn.transaction():
                 await append(conn, some)
@@ -33,19 +85,6 @@ async def fill(world: World, events: Iterable[Event], *, source: str = "intake")
     return total
 
 
-async def fill_updates(world: World, count: int, *, subjects: int) -> Sequence[UUID]:
-    """`count` events of `subjects` patients in intake's log, the patients in turn."""
-    patients = [new_id() for _ in range(subjects)]
-    await fill(world, (some_event(patients[number % subjects]) for number in range(count)))
-    return patients
-
-
-async def forget(conn: asyncpg.Connection, *, schema: str = "intake") -> None:
-    """Empty a producer's log and put its relay back to the beginning, as the owner."""
-    await conn.execute(FORGET.format(schema=schema))
-
-
-FORGET = """
-truncate {schema}.event_log, {schema}.streams;
-update {schema}.relay set cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0
-"""
+async def fill_updates(world: World, patients: Sequence[UUID], count: int) -> None:
+    """`count` events in intake's log, the patients in turn."""
+    await fill(world, "intake", (updated(patients[number % len(patients)], number) for number in range(count)))

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +30,7 @@ from tests.support.world import Infrastructure, World, make_world
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
+PATIENCE_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Stage:
         self._closing.callback(self._broker.stop)
         await asyncio.to_thread(self._postgres.wait)
         await asyncio.to_thread(postgres.prepare, self._postgres)
-        await asyncio.to_thread(self._broker.wait)
+        await asyncio.to_thread(partial(self._broker.wait, seconds=PATIENCE_SECONDS))
         self._infrastructure = Infrastructure(
             folder, self._postgres.dsn(), self._broker.bootstrap, kind, self._broker.idempotent, self._broker.durable
         )
