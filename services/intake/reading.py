@@ -1,13 +1,14 @@
 """From what was written to a contact that can be used, or to the fields that stand in its way, named."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import idna
 import phonenumbers
 from phonenumbers import PhoneNumberType
 from phonenumbers import timezone as phone_zones
+from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 from services.intake.domain.contact import Contact, FieldName, Unusable, Wrong
 from services.intake.domain.vagaro import Customer
@@ -15,7 +16,7 @@ from services.intake.domain.words import LINE_LIMIT, WORDS_LIMIT, clean, clean_l
 from shared.clinic.model import Clinic
 from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
-from shared.phones import e164
+from shared.phones import e164, in_us
 
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -99,12 +100,8 @@ def read_email(raw: str) -> str:
     local, at, domain = clean_line(raw).lower().removeprefix("mailto:").rstrip(".").rpartition("@")
     if not at or len(local) > LOCAL_LIMIT or _LOCAL_PART.fullmatch(local) is None:
         raise ValueError("impossible")
-    try:
-        ascii_domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
-    except (idna.IDNAError, UnicodeError) as error:
-        raise ValueError("impossible") from error
-    labels = ascii_domain.split(".")
-    if len(labels) < 2 or not all(labels) or labels[-1].isdigit() or len(local) + 1 + len(ascii_domain) > EMAIL_LIMIT:
+    ascii_domain = _ascii_domain(domain)
+    if ascii_domain is None or len(local) + 1 + len(ascii_domain) > EMAIL_LIMIT:
         raise ValueError("impossible")
     return f"{local}@{ascii_domain}"
 
@@ -121,15 +118,36 @@ def takes_texts(number: str) -> bool:
     return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
-@lru_cache(maxsize=4_096)
 def zone_of(phone: str | None, clinic_zone: str) -> str | None:
-    """The zone that a number's area lies in, where it says so: the clinic's own if that is one of several."""
+    """The zone that a number's area lies in, where it says so: the clinic's own if that is one of several.
+
+    `phone` is a number that exists, in E.164.
+    """
     if phone is None:
         return None
-    zones = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
+    zones = _zones(phone)
     if clinic_zone in zones:
         return clinic_zone
     return zones[0] if len(zones) == 1 and zones[0] != phone_zones.UNKNOWN_TIMEZONE else None
+
+
+def _zones(phone: str) -> Sequence[str]:
+    if not in_us(phone):
+        return phone_zones.time_zones_for_number(phonenumbers.parse(phone))
+    # A number of the United States lies where its first digits say; only elsewhere the library asks for its kind first.
+    digits = phone[1:]
+    areas = (digits[:length] for length in range(TIMEZONE_LONGEST_PREFIX, 0, -1))
+    return next((TIMEZONE_DATA[area] for area in areas if area in TIMEZONE_DATA), ())
+
+
+@lru_cache(maxsize=4_096)  # most addresses share few domains
+def _ascii_domain(domain: str) -> str | None:
+    try:
+        found = idna.encode(domain, uts46=True, std3_rules=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        return None
+    labels = found.split(".")
+    return None if len(labels) < 2 or not all(labels) or labels[-1].isdigit() else found
 
 
 def _field(wrong: list[Wrong], name: FieldName, raw: str | None, parse: Callable[[str], str]) -> str | None:
