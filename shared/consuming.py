@@ -1,6 +1,6 @@
 """Which event goes to which handler: the whole content of a service's `consumers.py`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -28,6 +28,8 @@ class Record:
 
 
 RawHandler = Callable[[UnitOfWork, Record], Awaitable[None]]
+Together = Callable[[UnitOfWork, Sequence[Record]], Awaitable[Sequence[Record]]]
+"""Takes many records in one transaction and gives those of which it wrote nothing: each of them goes by itself."""
 
 KERNEL_TYPES = frozenset({LeadCreated.type_from("intake"), PatientErased.type_from("intake")})
 """Read in every service, handler or not: they bring and take a patient's key."""
@@ -39,6 +41,7 @@ class Consumes:
     def __init__(self) -> None:
         self.handlers: dict[str, Handler[Any]] = {}
         self.raw_handlers: dict[str, RawHandler] = {}
+        self.together: dict[str, Together] = {}
 
     def __call__(self, event: type[E], *, source: Source | None = None) -> Callable[[Handler[E]], Handler[E]]:
         """Have this function called with every `event` of its producer, or of all producers for tasks."""
@@ -56,11 +59,15 @@ class Consumes:
 
         return register
 
-    def raw(self, topic: str) -> Callable[[RawHandler], RawHandler]:
-        """Have this function called with every record of a topic that is not an event log."""
+    def raw(self, topic: str, *, together: Together | None = None) -> Callable[[RawHandler], RawHandler]:
+        """Have this function called with every record of a topic that is not an event log, or with those only that
+        `together` leaves of what was read at once.
+        """
 
         def register(handler: RawHandler) -> RawHandler:
             self.raw_handlers[topic] = handler
+            if together is not None:
+                self.together[topic] = together
             return handler
 
         return register

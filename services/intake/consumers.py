@@ -1,5 +1,7 @@
 """Events in: each goes to its handler, nothing else."""
 
+from collections.abc import Sequence
+
 from services.intake.adapters.mailbox import Mailbox
 from services.intake.handlers import letters, people
 from services.intake.handlers.letters import Letter
@@ -22,9 +24,15 @@ def consumers(mailbox: Mailbox) -> Consumes:
     async def on_session_dosed(uow: UnitOfWork, event: SessionDosed, _at: Envelope) -> None:
         await people.treated(uow, event.patient_id, event.dosed_at)
 
-    @consumes.raw(SUBMISSIONS)
+    def letter_of(record: Record) -> Letter:
+        return Letter(f"{record.topic}/{record.partition}/{record.offset}", record.key, record.value)
+
+    async def on_submissions(uow: UnitOfWork, records: Sequence[Record]) -> list[Record]:
+        left = await letters.receive_strangers(uow, mailbox, [letter_of(record) for record in records])
+        return [records[place] for place in left]
+
+    @consumes.raw(SUBMISSIONS, together=on_submissions)
     async def on_submission(uow: UnitOfWork, record: Record) -> None:
-        place = f"{record.topic}/{record.partition}/{record.offset}"
-        await letters.receive(uow, mailbox, Letter(place, record.key, record.value))
+        await letters.receive(uow, mailbox, letter_of(record))
 
     return consumes

@@ -30,6 +30,8 @@ log = structlog.get_logger()
 RETRY_SECONDS = (0.05, 0.25, 1.0)
 """Pauses between the tries of an event that failed alone for no known reason; then it is given up."""
 GAP_PATIENCE_SECONDS = 10.0
+COMPANY = 100
+"""Raw records in one transaction at most: about as long as other work of this process may wait for them."""
 Publish = Callable[[str, bytes, dict[str, str]], Awaitable[None]]
 """Put a value with headers on a topic, by the topic's declared name."""
 
@@ -65,15 +67,18 @@ class Handling:
     async def handle(self, records: Sequence[Record]) -> None:
         """Take a batch in, whatever is in it; raises only what may work later."""
         events: list[Incoming] = []
+        raw: dict[str, list[Record]] = {}
         for record in records:
             if record.topic == CONTROL:
                 await self._control(record)
             elif record.topic in self._consumes.raw_handlers:
-                await self._raw_record(record)
+                raw.setdefault(record.topic, []).append(record)
             else:
                 item = await self._read(record)
                 if item is not None:
                     events.append(item)
+        for topic, found in raw.items():
+            await self._raw_records(topic, found)
         if events:
             await self._apply(events)
 
@@ -135,6 +140,23 @@ class Handling:
                 str(error) if isinstance(error, Permanent) else type(error).__name__,
             )
             log.error("event_given_up", type=item.envelope.type, event_id=str(item.envelope.id), exc_info=error)
+
+    async def _raw_records(self, topic: str, records: Sequence[Record]) -> None:
+        """Hand over records that are no events: many at once where the service can, else one by one."""
+        together = self._consumes.together.get(topic)
+        for start in range(0, len(records), COMPANY):
+            left = company = records[start : start + COMPANY]
+            if together is not None and len(company) > 1:
+                try:
+                    async with self._open() as uow:
+                        left = await together(uow, company)
+                except LATER:
+                    raise
+                except Exception as error:  # noqa: BLE001 - each then goes alone and meets its own trouble
+                    log.warning("records_not_taken_together", topic=topic, error=type(error).__name__)
+                    left = company
+            for record in left:
+                await self._raw_record(record)
 
     async def _raw_record(self, record: Record) -> bool:
         """Hand over a record that is no event; False when it was given up."""

@@ -10,7 +10,9 @@ from services.intake import reading
 from shared import phones
 from shared.phones import e164
 
-WRITTEN = ("+1 {0} {1} {2}", "+1{0}{1}{2}", "({0}) {1}-{2}", "{0}-{1}-{2}", "{0}{1}{2}", "+1.{0}.{1}.{2}", "1 {0} {1} {2}")
+WRITTEN = (
+    "+1 {0} {1} {2}", "+1{0}{1}{2}", "({0}) {1}-{2}", "{0}-{1}-{2}", "{0}{1}{2}", "+1.{0}.{1}.{2}", "1 {0} {1} {2}",
+)  # fmt: skip
 
 
 def numbers(count: int) -> list[tuple[str, str, str]]:

@@ -1,15 +1,18 @@
 """A submission from Kafka: opened, read, accepted once; or kept for a person with the reason."""
 
+import contextlib
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from services.intake.adapters.mailbox import Mailbox, Unopened
-from services.intake.domain.contact import Unusable
+from services.intake.domain.contact import Contact, Unusable
 from services.intake.handlers import kept, leads
 from services.intake.reading import read
 from services.intake.repository.arrivals import Key
+from shared.clinic.model import Clinic
 from shared.contracts.intake import Channel
 from shared.contracts.submissions import Submission
 from shared.uow import UnitOfWork
@@ -36,11 +39,8 @@ async def receive(uow: UnitOfWork, mailbox: Mailbox, letter: Letter) -> None:
     content = b""
     try:
         content = mailbox.open(letter.value)
-        submission = Submission.model_validate_json(content)
-        contact = read(submission, uow.clinic, channel=Channel.QUEUE)
-        name = hashlib.sha256(letter.key).digest() if letter.key else letter.fingerprint
-        body = hashlib.sha256(submission.model_dump_json().encode()).digest()
-        await leads.accept(uow, contact, Key(QUEUE, name, body))
+        contact, key = _read(letter, content, uow.clinic)
+        await leads.accept(uow, contact, key)
     except Unopened as error:
         await _keep(uow, letter, str(error), letter.value)
     except ValidationError as error:
@@ -49,6 +49,26 @@ async def receive(uow: UnitOfWork, mailbox: Mailbox, letter: Letter) -> None:
         await _keep(uow, letter, f"unusable:{error}", content)
     except leads.KeyReused:
         await _keep(uow, letter, "key-reused", content)
+
+
+async def receive_strangers(uow: UnitOfWork, mailbox: Mailbox, letters: Sequence[Letter]) -> list[int]:
+    """Take in those of many letters that can be read and are of people nobody knew; gives the places of the others,
+    of which nothing was written: each has to be received by itself.
+    """
+    read: dict[int, leads.Arrival] = {}
+    for place, letter in enumerate(letters):
+        with contextlib.suppress(Unopened, ValidationError, Unusable):
+            read[place] = leads.Arrival(*_read(letter, mailbox.open(letter.value), uow.clinic), uow.actor)
+    accepted = await leads.accept_strangers(uow, list(read.values()))
+    taken = {place for place, answer in zip(read, accepted, strict=True) if answer is not None}
+    return [place for place in range(len(letters)) if place not in taken]
+
+
+def _read(letter: Letter, content: bytes, clinic: Clinic) -> tuple[Contact, Key]:
+    submission = Submission.model_validate_json(content)
+    name = hashlib.sha256(letter.key).digest() if letter.key else letter.fingerprint
+    body = hashlib.sha256(submission.model_dump_json().encode()).digest()
+    return read(submission, clinic, channel=Channel.QUEUE), Key(QUEUE, name, body)
 
 
 async def _keep(uow: UnitOfWork, letter: Letter, reason: str, content: bytes) -> None:
