@@ -7,10 +7,11 @@ from phonenumbers import PhoneMetadata, PhoneNumberFormat
 
 _US = PhoneMetadata.metadata_for_region("US")
 assert _US is not None
+assert _US.fixed_line is not None
 # The usual ways to write a number of the United States, and the library's own pattern for those that exist there: most
 # numbers that come in are read by two matches instead of by the library's walk through every country of code 1.
 _USUAL = re.compile(r"(?P<code>\+1[ .-]?)?(?:\((\d{3})\) ?|(\d{3})[ .-]?)(\d{3})[ .-]?(\d{4})", re.ASCII)
-_EXISTS = re.compile(_US.fixed_line.national_number_pattern, re.ASCII)
+_EXISTS = re.compile(str(_US.fixed_line.national_number_pattern), re.ASCII)
 
 
 def e164(written: str, country: str) -> str | None:

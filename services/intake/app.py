@@ -39,6 +39,7 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         "intake", settings, consumes=consumers(mailbox), timers=timers, jobs=[forget], state=State(mailbox)
     )
     routers = [
+        leads.quick_router,
         pages.router,
         leads.router,
         webhooks.router,

@@ -27,6 +27,9 @@ TRUSTED_SECONDS = 10.0
 LEASE = 50
 """Contacts counted against a producer's allowance at once: one statement in fifty requests instead of in each."""
 GUESSES_PER_MINUTE = 30
+API_KEY_LIMIT = 200
+KEY_LIMIT = 255
+"""Characters in the headers."""
 
 
 async def add_api_key(conn: asyncpg.Connection, producer: str) -> str:
@@ -98,7 +101,7 @@ class Gate:
 
 @asks(BY_KEY)
 async def producer(
-    request: Request, service: ServiceDep, x_api_key: Annotated[str | None, Header(max_length=200)] = None
+    request: Request, service: ServiceDep, x_api_key: Annotated[str | None, Header(max_length=API_KEY_LIMIT)] = None
 ) -> str:
     """The producer that asks."""
     if not x_api_key:
@@ -112,7 +115,7 @@ async def producer(
 ProducerDep = Annotated[str, Depends(producer)]
 
 
-async def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=255)] = None) -> bytes:
+async def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=KEY_LIMIT)] = None) -> bytes:
     """The hash of what the producer calls this contact."""
     if not idempotency_key or not idempotency_key.strip():
         raise BadRequest(
@@ -120,7 +123,12 @@ async def idempotency_key(idempotency_key: Annotated[str | None, Header(max_leng
             code="no_idempotency_key",
             remedy="Send a header Idempotency-Key with a value of your own for each contact, at most 255 characters.",
         )
-    return hashlib.sha256(idempotency_key.strip().encode()).digest()
+    return key_hash(idempotency_key)
+
+
+def key_hash(name: str) -> bytes:
+    """What is stored of a producer's name for a contact."""
+    return hashlib.sha256(name.strip().encode()).digest()
 
 
 KeyDep = Annotated[bytes, Depends(idempotency_key)]
