@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from passage.context import OWNER_URL, NotConfigured, load_stack, setting, settings_of
+from passage.context import OWNER_URL, NotConfigured, connected, load_stack, setting, settings_of
 from passage.groups import GROUPS
 from shared.db.migrate import SERVICES
 
@@ -135,7 +135,7 @@ def replay(
     needed: Annotated[bool, typer.Option(help="Of all services, what some consumer has not applied yet.")] = False,
 ) -> None:
     """Ask a relay to publish events again. Consumers skip what they have."""
-    from passage import replaying
+    from passage import archiving, replaying
 
     if needed:
         for one in _run(replaying.needed(setting(OWNER_URL))):
@@ -148,6 +148,36 @@ def replay(
     moment = None if subject else (since.replace(tzinfo=UTC) if since else datetime(1970, 1, 1, tzinfo=UTC))
     _run(replaying.ask(source, subject=subject, from_sequence=from_sequence, since=moment))
     console.print(f"asked {source}'s relay", highlight=False)
+    for line in _run(archiving.missing(source, subject=subject, from_sequence=from_sequence, since=moment)):
+        errors.print(f"[yellow]archived:[/] {line}", highlight=False)
+
+
+@app.command()
+def archive(
+    folder: Annotated[Path, typer.Argument(help="Where the files go: one compressed file per service and month.")],
+    months: Annotated[
+        int | None,
+        typer.Option(min=1, help="Whole months to keep, instead of each service's LOG_MONTHS_ONLINE."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would go, and what stays and why.")] = False,
+) -> None:
+    """Move old months of the event logs into files, each checked before its month leaves the database."""
+    from passage import archiving
+
+    def online(source: str) -> int | None:
+        return months or settings_of(source).log_months_online
+
+    async def work() -> list[archiving.Month]:
+        today = datetime.now(UTC).date()
+        async with connected(setting(OWNER_URL)) as connection:
+            return await archiving.archive(connection, folder, online, today=today, dry_run=dry_run)
+
+    found = _run(work())
+    for month in found:
+        fate = f"stays: {month.keep}" if month.keep else f"archived in {month.file}" if month.file else "would go"
+        console.print(f"{month.source} {month.first:%Y-%m}: {month.events} events, {fate}", highlight=False)
+    if not found:
+        console.print("nothing is older than what stays online", highlight=False)
 
 
 @app.command(hidden=True)
