@@ -99,7 +99,13 @@ class Service:
 
     async def start(self) -> None:
         """Connect and start all loops; raises when a part cannot be reached."""
-        self.pool = await open_pool(self.dsn, name=self.name, size=self.settings.database_pool)
+        self.pool = await open_pool(
+            self.dsn,
+            name=self.name,
+            size=self.settings.database_pool,
+            wait_seconds=self.settings.database_wait_seconds,
+            most_waiting=self.settings.requests_at_once,
+        )
         if isinstance(self.clock, MovableClock):
             async with self.pool.acquire() as conn:
                 await self.clock.refresh(conn)

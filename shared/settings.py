@@ -25,6 +25,13 @@ class ServiceSettings(BaseSettings):
     environment: Environment = "production"
     database_url: SecretStr
     database_pool: int = Field(default=8, ge=1, le=200)
+    database_wait_seconds: float = Field(default=5.0, gt=0, le=60)
+    """How long a request waits for a connection, or for its turn to be written, before it is told to come back."""
+
+    requests_at_once: int = Field(default=256, ge=8, le=10_000)
+    """Requests that may wait for their answer at the same time; the next one is told to come back. What already sends
+    its answer, such as a stream, doesn't count."""
+
     kafka: str = "127.0.0.1:9092"
     kafka_idempotent: bool = True
     kafka_fetch_wait_ms: int = Field(default=500, ge=1, le=30_000)
@@ -47,6 +54,10 @@ class ServiceSettings(BaseSettings):
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+    log_months_online: int | None = Field(default=None, ge=1, le=1_200)
+    """Whole months of the event log that stay in the database when `passage archive` runs; unset, all of them. What is
+    archived can't be replayed, so a read model can't be rebuilt from it."""
 
     body_limit: int = Field(default=1_048_576, ge=1_024)
     """The largest request body in bytes."""

@@ -1,12 +1,19 @@
 """Connections to a service's own schema.
 
 The promise: a connection comes back from the pool without an open transaction, and no statement or transaction
-outlives its limit. The role's own search_path names the schema, so SQL names tables unqualified.
+outlives its limit. Who waits for a connection waits for a bounded time and with a bounded number of others; beyond that
+`DatabaseBusy` says so at once, so that a slow database fills nobody's memory. The role's own search_path names the
+schema, so SQL names tables unqualified.
 """
+
+from collections.abc import Generator
+from typing import Any
 
 import asyncpg
 
-_SESSION = {
+from shared.errors import Transient
+
+SESSION = {
     "statement_timeout": "20s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
@@ -17,23 +24,91 @@ _SESSION = {
 }
 
 
+class DatabaseBusy(Transient):
+    """No connection was free in time; nothing was done."""
+
+
 async def connect(dsn: str, *, name: str) -> asyncpg.Connection:
     """One connection outside a pool: for the relay's lock and for listening."""
-    return await asyncpg.connect(dsn, timeout=5, server_settings={**_SESSION, "application_name": name})
+    return await asyncpg.connect(dsn, timeout=5, server_settings={**SESSION, "application_name": name})
 
 
-async def open_pool(dsn: str, *, name: str, size: int) -> asyncpg.Pool:
+class Pool(asyncpg.Pool):  # type: ignore[misc]  # asyncpg's is only partly typed
+    """asyncpg's pool whose `acquire` is an asynchronous context manager with bounds.
+
+    At most `most_waiting` wait, each for `wait_seconds`; whoever finds a free connection waits for nothing.
+    """
+
+    most_waiting: int
+    wait_seconds: float
+    waiting: int = 0
+
+    def acquire(self, *, timeout: float | None = None) -> "_Turn":
+        """A connection for a block.
+
+        Raises:
+            DatabaseBusy: on entering it.
+        """
+        return _Turn(self, self.wait_seconds if timeout is None else timeout)
+
+    def at_once(self) -> "asyncpg.pool.PoolAcquireContext":
+        """The library's own way, without a bound."""
+        return super().acquire()
+
+    def in_time(self, seconds: float) -> "asyncpg.pool.PoolAcquireContext":
+        """The library's own way with a limit, which costs a task."""
+        return super().acquire(timeout=seconds)
+
+
+class _Turn:
+    __slots__ = ("_held", "_pool", "_seconds")
+
+    def __init__(self, pool: Pool, seconds: float) -> None:
+        self._pool = pool
+        self._seconds = seconds
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        pool = self._pool
+        if pool.get_idle_size() > 0:
+            self._held = pool.at_once()
+            return await self._held.__aenter__()
+        if pool.waiting >= pool.most_waiting:
+            raise DatabaseBusy("too many wait for a connection")
+        pool.waiting += 1
+        try:
+            self._held = pool.in_time(self._seconds)
+            return await self._held.__aenter__()
+        except TimeoutError as error:
+            raise DatabaseBusy("no connection was free in time") from error
+        finally:
+            pool.waiting -= 1
+
+    def __await__(self) -> Generator[Any, None, asyncpg.Connection]:
+        return self.__aenter__().__await__()
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._held.__aexit__(*error)
+
+
+async def open_pool(dsn: str, *, name: str, size: int, wait_seconds: float = 5.0, most_waiting: int = 256) -> Pool:
     """A pool of at most `size` connections, opened lazily after the first two."""
-    return await asyncpg.create_pool(
+    pool = Pool(
         dsn,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         min_size=min(2, size),
         max_size=size,
+        max_queries=50_000,
+        loop=None,
         timeout=5,
         command_timeout=30,
         max_inactive_connection_lifetime=300,
-        server_settings={**_SESSION, "application_name": name},
+        server_settings={**SESSION, "application_name": name},
         reset=_keep_session,
     )
+    pool.wait_seconds, pool.most_waiting = wait_seconds, most_waiting
+    await pool
+    return pool
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

@@ -91,7 +91,7 @@ def create_app(
     app.state.stopping = asyncio.Event()
     errors.install(app)
     app.add_middleware(BodyLimit, limit=settings.body_limit)
-    app.add_middleware(Edge, headers=security_headers(settings, form_targets))
+    app.add_middleware(Edge, headers=security_headers(settings, form_targets), at_once=settings.requests_at_once)
     app.include_router(probes)
     app.router.routes.append(assets.route)
     for router in routers:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from shared.db.pool import DatabaseBusy
 from shared.http.problems import (
     BadRequest,
     Conflict,
@@ -45,6 +46,14 @@ REMEDIES: Mapping[str, str] = {
     "date_parsing": "Write it like 2026-03-08.",
     "nul": "Remove the character with code 0.",
 }
+# What a database says, or doesn't say, that has too much to do.
+SLOW = (
+    DatabaseBusy,
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
 # Raised by our own validators: their sentence is taken without pydantic's "Value error, " before it.
 OURS = ("value_error", "assertion_error")
 
@@ -120,6 +129,21 @@ async def on_contention(request: Request, error: Exception) -> Response:
     )
 
 
+async def on_database_busy(request: Request, error: Exception) -> Response:
+    log.warning("http.database_busy", error=type(error).__name__)
+    return render(request, counted(busy()))
+
+
+def busy() -> Unavailable:
+    """More is asked than can be done now; nothing was done."""
+    return Unavailable(
+        "Too much is waiting at the moment.",
+        code="busy",
+        remedy="Send it again in a moment, under the same Idempotency-Key where it has one.",
+        headers={"Retry-After": "2"},
+    )
+
+
 async def on_database_away(request: Request, error: Exception) -> Response:
     log.error("http.database_away", error=type(error).__name__)
     return render(request, Unavailable(headers={"Retry-After": "5"}))
@@ -150,5 +174,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(unstorable, on_unstorable)
     for contention in (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError):
         app.add_exception_handler(contention, on_contention)
+    for slow in SLOW:
+        app.add_exception_handler(slow, on_database_busy)
     for away in (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
         app.add_exception_handler(away, on_database_away)

@@ -1,12 +1,13 @@
 """What surrounds every request, as pure ASGI so that streams stay streams.
 
 The promise: every answer, also to what nobody foresaw, carries a request id and the security headers; a body over the
-limit is refused while it arrives; a request is one span, one log line and one measurement.
+limit is refused while it arrives; a request is one span, one log line and one measurement. When too many wait for their
+answer already, the next is told to come back, before anything of it is read.
 """
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -34,8 +35,10 @@ LASTING = "/assets/"
 class Edge:
     """The outermost layer: request id, trace, log line, measurement, security headers, the last resort for errors."""
 
-    def __init__(self, app: ASGIApp, *, headers: dict[str, str]) -> None:
+    def __init__(self, app: ASGIApp, *, headers: dict[str, str], at_once: int) -> None:
         self._app = app
+        self._at_once = at_once
+        self._waiting = 0
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,27 +50,42 @@ class Edge:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
-        answer = _Answer(scope, send, [*self._headers, (REQUEST_ID.encode(), request_id.encode())])
-        with span_from(headers.get("traceparent"), f"HTTP {scope['method']}", SpanKind.SERVER) as span:
-            try:
-                if _has_nul(scope):
-                    raise BadRequest("The address holds a character with code 0.", remedy="Remove it.")
-                await self._app(scope, receive, answer.send)
-            except Exception as error:
-                if answer.status:
-                    log.error("http.broken_off", exc_info=error)
-                    raise
-                await render(Request(scope), _last_resort(error))(scope, receive, answer.send)
-            span.set_attribute("http.response.status_code", answer.status)
-            span.update_name(f"HTTP {scope['method']} {answer.route}")
+        crowded = self._waiting >= self._at_once and scope["path"] not in QUIET
+        answer = _Answer(scope, send, self._begun, [*self._headers, (REQUEST_ID.encode(), request_id.encode())])
+        self._waiting += 1
+        try:
+            with span_from(headers.get("traceparent"), f"HTTP {scope['method']}", SpanKind.SERVER) as span:
+                await self._answered(scope, receive, answer, crowded=crowded)
+                span.set_attribute("http.response.status_code", answer.status)
+                span.update_name(f"HTTP {scope['method']} {answer.route}")
+        finally:
+            if not answer.status:
+                self._begun()
         answer.record()
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer", *, crowded: bool) -> None:
+        try:
+            if _has_nul(scope):
+                raise BadRequest("The address holds a character with code 0.", remedy="Remove it.")
+            if crowded:
+                raise errors.busy()
+            await self._app(scope, receive, answer.send)
+        except Exception as error:
+            if answer.status:
+                log.error("http.broken_off", exc_info=error)
+                raise
+            await render(Request(scope), _last_resort(error))(scope, receive, answer.send)
+
+    def _begun(self) -> None:
+        self._waiting -= 1
 
 
 class _Answer:
     """Watches an answer go out, and adds what every answer has."""
 
-    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, scope: Scope, send: Send, begun: Callable[[], None], headers: list[tuple[bytes, bytes]]) -> None:
         self._scope = scope
+        self._begun = begun
         self._send = send
         self._headers = headers
         self._began = time.perf_counter()
@@ -82,6 +100,8 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if not self.status:
+                self._begun()
             self.status = message["status"]
             self._seconds = time.perf_counter() - self._began
             given = message.setdefault("headers", [])

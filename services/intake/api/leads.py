@@ -23,7 +23,7 @@ from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Submission
 from shared.http.access import PUBLIC
 from shared.http.deps import ServiceDep, service_of
-from shared.http.errors import invalid
+from shared.http.errors import SLOW, busy, invalid
 from shared.http.problems import Problem
 from shared.http.quick import QuickRoute
 from shared.service import Service
@@ -137,6 +137,8 @@ async def _take_item(service: Service, producer: str, item: BulkItem) -> BulkRes
         return _refused(item.key, invalid(error.errors(include_input=False)))
     except Problem as problem:
         return _refused(item.key, problem)
+    except SLOW:
+        return _refused(item.key, busy())
     return BulkResult(key=item.key, status=201, accepted=accepted)
 
 
