@@ -15,7 +15,7 @@ WRITTEN = (
 )  # fmt: skip
 
 
-def numbers(count: int) -> list[tuple[str, str, str]]:
+def numbers(count: int) -> list[tuple[str, ...]]:
     chance = random.Random(7)
     return [tuple(f"{chance.randrange(10**size):0{size}d}" for size in (3, 3, 4)) for _ in range(count)]
 

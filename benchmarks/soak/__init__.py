@@ -1,0 +1,1 @@
+"""Whether anything grows that should not, over minutes or hours: `python -m benchmarks.soak --minutes 60`."""
