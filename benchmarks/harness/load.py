@@ -67,7 +67,8 @@ async def loop_for(seconds: float, clients: int, once: Callable[[int], Awaitable
 
     async def client(number: int) -> None:
         while (at := time.perf_counter()) < until:
-            measured.done += await once(number)
+            done = await once(number)
+            measured.done += done  # not in one line: others add to it during the wait
             measured.waits.append(time.perf_counter() - at)
 
     await asyncio.gather(*(client(number) for number in range(clients)))
