@@ -3,8 +3,9 @@ SHELL := /bin/bash
 RUN := .venv/bin/python
 STATE ?= .passage
 WORKERS ?= 2
+MINUTES ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help ready up down reset test lint bench
+.PHONY: help ready up down reset test chaos lint bench
 
 help:  ## what can be said to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
@@ -25,6 +26,10 @@ test: ready  ## everything: style, types, walls, unit to browser
 	@$(RUN) -m tests.support.headline
 	@$(MAKE) --no-print-directory lint
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+chaos: ready  ## everything broken while it works, then twelve invariants: MINUTES=3, SEED=… to repeat a run
+	@$(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m pytest -q -s --show-capture=no tests/chaos/test_mutants.py
 
 lint: ready  ## style, types, walls
 	@.venv/bin/ruff check --quiet .

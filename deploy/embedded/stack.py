@@ -19,10 +19,10 @@ from typing import IO, Any, Literal
 
 import httpx
 
-from deploy.embedded.broker import EmbeddedBroker
+from deploy.embedded.broker import EmbeddedBroker, JvmBroker
 from deploy.embedded.plan import Plan
 from deploy.embedded.postgres import Postgres
-from deploy.embedded.processes import Program, StartFailed, last_lines
+from deploy.embedded.processes import Program, StartFailed, any_free_port, last_lines
 from deploy.embedded.supervisor import Member, Silent, Supervisor, Teller
 from deploy.embedded.wiring import PROCESSES, Value, write_private
 from shared.db.migrate import SERVICES
@@ -46,16 +46,21 @@ class Stack:
         clinic: Path = DEMO,
         settings: dict[str, dict[str, Value]] | None = None,
         teller: Teller | None = None,
+        kafka: Literal["embedded", "jvm"] = "embedded",
     ) -> None:
-        """`settings` changes single settings of single processes: `{"intake": {"log_level": "debug"}}`."""
+        """`settings` changes single settings of single processes: `{"intake": {"log_level": "debug"}}`.
+
+        `kafka="jvm"` takes Apache Kafka on this machine's Java, which keeps its topics across its restarts.
+        """
         self.state = state.absolute()
         self.ports = ports
         self.clinic = clinic.absolute()
         self.changes = settings or {}
         self.teller = teller or Silent()
+        self.kafka = kafka
         self.plan: Plan | None = None
         self.postgres: Postgres | None = None
-        self.broker: EmbeddedBroker | None = None
+        self.broker: EmbeddedBroker | JvmBroker | None = None
         self._lock: IO[str] | None = None
         self._supervisor = Supervisor(lambda: self.teller, self._write_facts_again)
 
@@ -148,7 +153,7 @@ class Stack:
             password=plan.wiring.secrets.owner_password,
             log=self._log("postgres"),
         )
-        self.broker = EmbeddedBroker(plan.broker_port, self._log("broker"))
+        self.broker = self._make_broker(plan)
         plan.write(self.postgres)
         self.teller.step("Starting PostgreSQL and the broker")
         self.broker.launch()
@@ -156,7 +161,8 @@ class Stack:
         preparing = self._prepare("prepare")
         for name, part in (("broker", self.broker), ("postgres", self.postgres)):
             await asyncio.to_thread(part.wait)
-            self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if name == "broker" else None)
+            forgets = name == "broker" and not self.broker.durable
+            self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if forgets else None)
         self.teller.step("Preparing database, topics and staff accounts")
         await self._finish(preparing)
         self.teller.step("Starting the services")
@@ -165,6 +171,11 @@ class Stack:
         self._supervisor.begin()
         await self._until_ready()
         self._write_facts()
+
+    def _make_broker(self, plan: Plan) -> EmbeddedBroker | JvmBroker:
+        if self.kafka == "embedded":
+            return EmbeddedBroker(plan.broker_port, self._log("broker"))
+        return JvmBroker(plan.broker_port, any_free_port(), self.state / "kafka", self._log("broker"))
 
     def _write_facts(self) -> None:
         write_private(self.state / "stack.json", self.facts)
@@ -241,7 +252,7 @@ class Stack:
         return "" if answer.status_code == httpx.codes.OK else answer.text[:300]
 
 
-def _launcher(part: Postgres | EmbeddedBroker) -> Callable[[], Program]:
+def _launcher(part: Postgres | EmbeddedBroker | JvmBroker) -> Callable[[], Program]:
     def launch() -> Program:
         part.launch()
         return part.program

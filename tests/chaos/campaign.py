@@ -1,0 +1,161 @@
+"""One run: everything starts, clients work, faults come in an order drawn from the seed, everything is mended, drains,
+and is judged.
+"""
+
+import asyncio
+import contextlib
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from deploy.embedded.broker import JvmBroker
+from tests.chaos import faults, faults_outside
+from tests.chaos.arena import AWAY, CONSUMERS, REPLICA, Arena
+from tests.chaos.clients import Crowd, work
+from tests.chaos.collect import behind, collect, waiting
+from tests.chaos.facts import Facts
+from tests.chaos.faults import Fault
+from tests.chaos.history import History
+from tests.chaos.page import OpenPage
+from tests.chaos.report import Done, Run, write
+from tests.chaos.rules import judge
+from tests.support.waiting import eventually
+
+ALL: tuple[type[Fault], ...] = (
+    faults.KillService, faults.KillInBatch, faults.KillRelay, faults.RelayZombie, faults.Zombie, faults.BrokerKilled,
+    faults.BrokerWiped, faults.PostgresStopped, faults.ConnectionsEnded, faults.LongTransaction,
+    faults_outside.Duplicates, faults_outside.PoisonRecords, faults_outside.Missing, faults_outside.Reordered,
+    faults_outside.CarrierDown, faults_outside.CarrierAccepts500, faults_outside.CarrierSlow,
+    faults_outside.ClockByHours, faults_outside.RollingRestart,
+)  # fmt: skip
+DST_EVES = (datetime(2027, 3, 13, 15, 0), datetime(2027, 11, 6, 15, 0))  # noqa: DTZ001  the clinic's wall clock
+"""The afternoons before both days on which the clinic's clocks change."""
+DRAIN_SECONDS = 120.0
+WARM = 12
+"""Contacts before the first fault."""
+
+
+def faults_of(seed: int, *, quick: bool) -> list[Fault]:
+    """Every fault once, each service killed once, in an order drawn from the seed."""
+    drawn = random.Random(seed)
+    chosen: list[Fault] = [kind(drawn) for kind in ALL if kind is not faults.KillService and (kind.quick or not quick)]
+    chosen += [faults.KillService(drawn, name) for name in (*CONSUMERS, "identity")]
+    drawn.shuffle(chosen)
+    return chosen
+
+
+class Campaign:
+    """See the module. `minutes` 0 is the short run: each quick fault once."""
+
+    def __init__(self, folder: Path, *, seed: int, minutes: float = 0) -> None:
+        self.seed, self.minutes, self.folder = seed, minutes, folder
+        self.kafka: Literal["jvm", "embedded"] = "jvm" if JvmBroker.available() else "embedded"
+        self.history = History(folder / "history.jsonl")
+        self.arena = Arena(folder / "state", kafka=self.kafka, history=self.history, seed=seed)
+        self.crowd = Crowd(self.arena)
+        self.page = OpenPage(self.arena)
+        self.done: list[Done] = []
+
+    async def run(self) -> Run:
+        """Everything, to its report."""
+        began = datetime.now(UTC)
+        try:
+            await self.arena.start()
+            began = datetime.now(UTC)
+            facts = await self._under_fire()
+        finally:
+            await self.page.close()
+            await self.arena.stop()
+        run = Run(
+            self.seed, self.minutes, "Apache Kafka on the local JVM" if self.kafka == "jvm" else "the embedded broker",
+            began, self.done, facts, judge(facts), self.arena.troubles.troubles,
+        )  # fmt: skip
+        write(run, self.history, self.folder)
+        self.history.close()
+        return run
+
+    async def _under_fire(self) -> Facts:
+        await self._begin_before_a_dst_day()
+        await self.page.sign_in()
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self.page.follow())
+            sampling = group.create_task(self._sample())
+            working = group.create_task(work(self.crowd, self.seed))
+            await eventually(lambda: len(self.crowd.contacts) >= WARM, timeout=60)
+            await self._break_things()
+            await self._mended()
+            self.crowd.ends()
+            await working
+            await self._drained()
+            sampling.cancel()
+            facts = await self._settled_facts()
+            following.cancel()
+        return facts
+
+    async def _begin_before_a_dst_day(self) -> None:
+        zone = ZoneInfo("America/Denver")
+        eve = random.Random(self.seed).choice(DST_EVES).replace(tzinfo=zone)
+        await self.arena.move_clock(eve - await self.arena.business_now())
+        self.arena.moves.clear()
+
+    async def _break_things(self) -> None:
+        ends = asyncio.get_running_loop().time() + self.minutes * 60
+        round_ = 0
+        while True:
+            for fault in faults_of(self.seed + round_, quick=self.minutes == 0):
+                if round_ and asyncio.get_running_loop().time() >= ends:
+                    return
+                await self._one(fault)
+            round_ += 1
+            if asyncio.get_running_loop().time() >= ends:
+                return
+
+    async def _one(self, fault: Fault) -> None:
+        began = datetime.now(UTC)
+        if fault.needs_memory and self.kafka == "embedded":
+            self.done.append(Done(fault.what, began, None, "the embedded broker forgets its topics"))
+            return
+        self.history.note("nemesis", "", fault.what)
+        await fault.inject(self.arena)
+        await asyncio.sleep(fault.seconds)
+        await fault.heal(self.arena)
+        self.history.note("nemesis", "", f"healed: {fault.what}")
+        self.done.append(Done(fault.what, began, datetime.now(UTC)))
+        if self.minutes:
+            await self._mended()
+
+    async def _mended(self) -> None:
+        await self.arena.ready(*CONSUMERS, REPLICA, "identity")
+
+    async def _sample(self) -> None:
+        while True:
+            await self.arena.sample()
+            await asyncio.sleep(2)
+
+    async def _drained(self) -> None:
+        """Until nothing is under way. What never comes is for the invariants to say."""
+        with contextlib.suppress(AssertionError):
+            await eventually(self._quiet, timeout=DRAIN_SECONDS, every=0.3, tolerate=AWAY)
+
+    async def _quiet(self) -> bool:
+        conn = await self.arena.connect()
+        try:
+            return await behind(conn) == 0 and not await waiting(conn)
+        finally:
+            await conn.close()
+
+    async def _settled_facts(self) -> Facts:
+        """The offsets follow the effects, the tap and the page follow the topics: by a moment."""
+        facts = await collect(self.arena, self.crowd, self.page)
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: self._holds(facts), timeout=10, every=0.5)
+            return facts
+        return await collect(self.arena, self.crowd, self.page)
+
+    async def _holds(self, facts: Facts) -> bool:
+        later = await collect(self.arena, self.crowd, self.page)
+        for name in facts.__dataclass_fields__:
+            setattr(facts, name, getattr(later, name))
+        return not any(finding.violations for finding in judge(facts).values())
