@@ -132,6 +132,8 @@ async def _open(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) 
     except Permanent:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="erased")
         return None
+    if await delivery.held_till_morning(uow, row, unsure=claimed.unsure):
+        return None
     if row.body is None:
         if not await delivery.write(uow, settings, row):
             return None

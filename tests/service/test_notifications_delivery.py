@@ -8,7 +8,9 @@ import pytest
 
 from services.notifications.adapters.port import Outgoing, Receipt, Refused
 from services.notifications.jobs import deliver_due
-from tests.support.notifications import Desk, desk
+from shared.contracts.scheduling import ConsultationScheduled
+from shared.ids import new_id
+from tests.support.notifications import HASH, Desk, desk
 
 
 @pytest.fixture
@@ -88,6 +90,35 @@ async def test_killed_again_and_again_it_is_still_one_text(at_desk):
     await at_desk.deliver()
     assert len(await at_desk.outside.texts("+18015552003")) == 1
     assert (await at_desk.rows(patient))[0]["attempts"] == 3
+
+
+@pytest.mark.parametrize("fault", ["down", "accept_then_500"])
+async def test_a_carrier_that_comes_back_at_night_is_not_used_before_the_morning(at_desk, fault):
+    """One text, at nine: whether the first try was certainly refused or nobody knows."""
+    phone = "+18015552004" if fault == "down" else "+18015552005"
+    noon = at_desk.clock.now()
+    patient = await at_desk.lead(phone=phone, email=None)
+    await at_desk.deliver()
+    visit = ConsultationScheduled(
+        patient_id=patient, appointment_id=new_id(), starts_at=noon + timedelta(days=3),
+        ends_at=noon + timedelta(days=3, hours=1), zone="America/Denver", provider_id="osei", mode="video",
+        booked_by="staff", policy_hash=HASH,
+    )  # fmt: skip
+    await at_desk.hear(visit)
+    await at_desk.outside.break_(sms=fault)
+    await at_desk.until(noon + timedelta(minutes=30))
+    [tried] = [row for row in await at_desk.rows(patient, state="sending") if not row["exempt"]]
+    came = len(await at_desk.outside.texts(phone))
+    await at_desk.outside.break_()
+    at_desk.clock.move(timedelta(hours=9))
+    await due_now(at_desk)
+    await at_desk.deliver()
+    assert len(await at_desk.outside.texts(phone)) == came
+    await at_desk.until(noon + timedelta(hours=21, minutes=1))
+    assert len(await at_desk.outside.texts(phone)) == 2
+    [row] = await at_desk.rows(patient, id=tried["id"])
+    assert row["state"] in ("sent", "delivered")
+    assert row["attempts"] == 2
 
 
 async def test_an_email_tried_again_is_the_same_email(at_desk):

@@ -7,7 +7,7 @@ from services.notifications.domain.delivery import State, may_move
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
-from services.notifications.handlers.saying import call_instead, named_visits
+from services.notifications.handlers.saying import TIMER, call_instead, named_visits, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
@@ -15,6 +15,7 @@ from services.notifications.settings import Settings
 from shared.contracts.notifications import MessageFailed, MessageSent
 from shared.http import links
 from shared.tasks import raise_task
+from shared.timers import set_timer
 from shared.uow import UnitOfWork
 
 LINK_LASTS = timedelta(days=7)
@@ -36,6 +37,18 @@ async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
     else:
         subject, body = email(uow.clinic, language, *parts[0])
         await outbound.write(uow.conn, row.id, box.seal(subject), box.seal(body))
+    return True
+
+
+async def held_till_morning(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
+    """A text that comes to be sent at night, because its carrier or we were away, waits as a planned one would."""
+    if row.channel != "sms" or row.exempt or row.kind == TO_ESCORT:
+        return False
+    at = waking(uow, row, await reached_as(uow, await seen(uow, row.patient_id)))
+    if at <= uow.now:
+        return False
+    await outbound.hold(uow.conn, row.id, unsure=unsure)
+    await set_timer(uow, kind=TIMER, subject=row.patient_id, occurrence=str(row.id), due_at=at)
     return True
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
 from services.notifications.handlers.reaching import TO_ESCORT, channels, known, reached_as, window_of
-from services.notifications.repository import messages, people, questions, visits
+from services.notifications.repository import messages, outbound, people, questions, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
 from shared.clinic.messages import SmsOrEmail
 from shared.ids import new_id
@@ -109,6 +109,8 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         return
     patient = await known(uow, row.patient_id)
     row = await messages.find(uow.conn, message_id, lock=True)
+    if row is not None and await outbound.resume(uow.conn, row.id):
+        return
     if row is None or row.state is not State.PLANNED or await _went_with_host(uow, row):
         return
     target = await reached_as(uow, patient)
@@ -195,14 +197,20 @@ async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> boo
         return False
     if row.exempt:
         return True
-    window = window_of(uow.clinic, target)
-    until = row.until_at or uow.now + NO_HURRY
-    latest = until if row.ladder else until - IN_TIME
-    at = arrives(window, uow.now, uow.now, latest, latest) or uow.now
+    at = waking(uow, row, target)
     if at > uow.now:
         await _postpone(uow, row, at)
         return False
+    until = row.until_at or uow.now + NO_HURRY
+    window = window_of(uow.clinic, target)
     return not await _too_many(uow, row, target) or await _despite_the_limit(uow, row, target, window, until)
+
+
+def waking(uow: UnitOfWork, row: MessageRow, target: Patient) -> datetime:
+    """When a text may go: now, or with their next waking hours where those are not too late for it."""
+    until = row.until_at or uow.now + NO_HURRY
+    latest = until if row.ladder else until - IN_TIME
+    return arrives(window_of(uow.clinic, target), uow.now, uow.now, latest, latest) or uow.now
 
 
 async def _too_many(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:

@@ -28,6 +28,22 @@ BACK = """
 update messages set state = 'ready', not_before = now() + $2, lease_until = null where id = $1 and state = 'sending'
 """
 UNSURE = "update messages set lease_until = now() + $2 where id = $1 and state = 'sending'"
+# Until its timer: by nothing that the delivery loop counts. Its words are written when it goes.
+HOLD = """
+update messages set state = 'ready', not_before = 'infinity', lease_until = null, attempts = attempts - 1,
+       subject_line = null, body = null
+ where id = $1 and state = 'sending'
+"""
+# Somebody may have sent it: its words stay, to be looked up by.
+HOLD_UNSURE = (
+    "update messages set lease_until = 'infinity', attempts = attempts - 1 where id = $1 and state = 'sending'"
+)
+RESUME = """
+update messages set not_before = case when state = 'ready' then now() end,
+       lease_until = case when state = 'sending' then now() end
+ where id = $1
+   and ((state = 'ready' and not_before = 'infinity') or (state = 'sending' and lease_until = 'infinity'))
+"""
 NOTE = """
 update messages set state = $2, vendor_id = coalesce($3, vendor_id), reason = $4, lease_until = null,
        sent_at = coalesce(sent_at, case when $2 in ('sent', 'delivered') then $5::timestamptz end),
@@ -74,6 +90,16 @@ async def back(conn: asyncpg.Connection, message_id: UUID, wait: timedelta) -> N
 async def unsure(conn: asyncpg.Connection, message_id: UUID, wait: timedelta) -> None:
     """Nobody knows whether it went: look it up after this long."""
     await conn.execute(UNSURE, message_id, wait)
+
+
+async def hold(conn: asyncpg.Connection, message_id: UUID, *, unsure: bool) -> None:
+    """Not at this hour: until `resume`. The try that was claimed for it did not take place."""
+    await conn.execute(HOLD_UNSURE if unsure else HOLD, message_id)
+
+
+async def resume(conn: asyncpg.Connection, message_id: UUID) -> bool:
+    """One that was held may go now; False when it was not, or has been settled meanwhile."""
+    return bool(await conn.execute(RESUME, message_id) == "UPDATE 1")
 
 
 async def note(
