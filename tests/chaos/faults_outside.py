@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from shared.contracts.envelope import Envelope, to_headers
 from shared.contracts.intake import LeadUpdated
 from shared.contracts.topics import SUBMISSIONS, events_of
+from shared.db.migrate import fill
 from shared.eventlog.log import Origin, Pending, append, partition_of
 from shared.ids import new_id
 from tests.chaos.arena import Arena
@@ -39,6 +40,11 @@ PASS_BY = """
 update relay set cursor = pg_current_snapshot()::text, cursor_at = clock_timestamp(), upper = null, upper_at = null,
        after_id = 0, term = term + 1
 """
+LEFT = """
+select count(*) from intake.event_log e left join {consumer}.inbox i on i.source = 1 and i.subject = e.subject
+ where e.at between $1 and $2 and coalesce(i.sequence, 0) < e.sequence
+"""
+READERS = ("assessment", "scheduling", "notifications", "dashboard")
 PATIENTS = "select id from patients where id = any($1)"
 
 
@@ -90,20 +96,38 @@ class PoisonRecords(Fault):
     """Records that nobody can use: bytes without an envelope on some partitions, and what is no letter."""
 
     name = "poisoned records"
-    seconds = 2.0
+    seconds = 2.5
+
+    def __init__(self, random_: random.Random) -> None:
+        super().__init__(random_)
+        self._began = datetime.now(UTC)
 
     async def inject(self, arena: Arena) -> None:
+        # Judged alone: whoever was broken before has caught up, and nothing else is broken until this is applied.
+        await self._caught_up(arena, datetime.now(UTC) - timedelta(seconds=30))
+        self._began = datetime.now(UTC)
         for partition in self.random.sample(range(12), 4):
             value = f"poison {self.random.getrandbits(64):x}".encode()
             await put(arena, {"topic": TOPIC, "partition": partition, "value": value, "headers": [FORGED_HEADER]})
             at = datetime.now(UTC)
             content = hashlib.sha256(value).hexdigest()
-            for consumer in ("assessment", "scheduling", "notifications", "dashboard"):
-                arena.poison.append(Poison(content, consumer, TOPIC, partition, at, at + timedelta(seconds=5)))
+            for consumer in READERS:
+                arena.poison.append(Poison(content, consumer, TOPIC, partition, at, at + timedelta(seconds=2)))
 
     async def heal(self, arena: Arena) -> None:
         """What can't be read as a letter is kept for a person, not given up."""
         await put(arena, {"topic": SUBMISSIONS, "value": b"\xff not a letter", "headers": [FORGED_HEADER]})
+        await self._caught_up(arena, self._began)
+
+    async def _caught_up(self, arena: Arena, since: datetime) -> None:
+        until = datetime.now(UTC)
+
+        async def applied() -> bool:
+            left = [await arena.fetch(fill(LEFT, consumer=consumer), since, until) for consumer in READERS]
+            return not any(rows[0][0] for rows in left)
+
+        with contextlib.suppress(AssertionError):  # then the invariants say who was late
+            await eventually(applied, timeout=40, every=0.1)
 
 
 class _Hidden(Fault):
