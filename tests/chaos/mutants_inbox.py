@@ -93,9 +93,10 @@ async def a_database_that_is_away_for_a_moment(scene: Scene) -> Facts:
 
     consumes.handlers.update(dict.fromkeys(handlers, away_first))
     async with running(scene.make("intake")) as service, running(scene.make(CONSUMER, consumes=consumes)):
-        await create_lead(service)
+        first = await create_lead(service)
         await eventually(failed.is_set, timeout=30)
         await scene.consumed(service)
+        await scene.applied(first, patience=3 if scene.mutated else 20)
     return await scene.facts(consumer=True)
 
 

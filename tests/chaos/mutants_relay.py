@@ -257,11 +257,14 @@ async def trust_any_cursor(scene: Scene) -> None:
 
 async def a_restored_dump(scene: Scene) -> Facts:
     """The cursor's transaction ids are far above this cluster's; who is told so follows the advice."""
+    before = scene.make("intake")
+    await without_relay(before)
+    await create_lead(before)
+    await before.pool.close()
     await scene.execute(ELSEWHERE)
     async with running(scene.make("intake")) as service:
         relay = service.relay
         assert relay is not None
-        await create_lead(service)
         await eventually(lambda: relay.leading or relay.trouble, timeout=20)
         if "relay restored" in (await service.readiness()).get("relay", ""):
             async with service.transaction(actor="operator") as uow:

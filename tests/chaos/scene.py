@@ -109,6 +109,15 @@ class Scene:
             await eventually(lambda: _has_effect(conn, last), timeout=30)
         await eventually(lambda: self.appeared(last), timeout=20)
 
+    async def applied(self, subject: UUID, *, patience: float) -> bool:
+        """Until a patient's event has had its effect; False when that is in vain."""
+        async with self.world.connection() as conn:
+            try:
+                await eventually(lambda: _has_effect(conn, subject), timeout=patience)
+            except AssertionError:
+                return False
+        return True
+
     async def facts(self, *, consumer: bool = False) -> Facts:
         """What stands in the tables and on the topic now."""
         async with self.world.connection() as conn:
