@@ -4,6 +4,7 @@ and is judged.
 
 import asyncio
 import contextlib
+import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from deploy.embedded.broker import JvmBroker
+from deploy.embedded.processes import StartFailed
 from tests.chaos import faults, faults_outside
 from tests.chaos.arena import AWAY, CONSUMERS, REPLICA, Arena
 from tests.chaos.clients import Crowd, work
@@ -46,15 +48,26 @@ def faults_of(seed: int, *, quick: bool) -> list[Fault]:
     return chosen
 
 
+def broker_kind() -> Literal["jvm", "embedded"]:
+    """Apache Kafka on the local JVM, which can be killed and comes back; else the embedded broker."""
+    if os.environ.get("PASSAGE_TEST_KAFKA") == "embedded" or not JvmBroker.available():
+        return "embedded"
+    try:
+        JvmBroker.fetch()
+    except StartFailed:
+        return "embedded"
+    return "jvm"
+
+
 class Campaign:
     """See the module. `minutes` 0 is the short run: each quick fault once."""
 
     def __init__(self, folder: Path, *, seed: int, minutes: float = 0) -> None:
         self.seed, self.minutes, self.folder = seed, minutes, folder
-        self.kafka: Literal["jvm", "embedded"] = "jvm" if JvmBroker.available() else "embedded"
+        self.kafka = broker_kind()
         self.history = History(folder / "history.jsonl")
         self.arena = Arena(folder / "state", kafka=self.kafka, history=self.history, seed=seed)
-        self.crowd = Crowd(self.arena)
+        self.crowd = Crowd(self.arena, pace=1.0 if minutes else 2.5)
         self.page = OpenPage(self.arena)
         self.done: list[Done] = []
 

@@ -46,6 +46,8 @@ class Crowd:
     """What the clients share, and what they leave for the checker."""
 
     arena: Arena
+    pace: float = 1.0
+    """How long clients pause between their wishes, against their usual pauses."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     contacts: list[Contact] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
@@ -59,6 +61,9 @@ class Crowd:
         """No new wishes from now on."""
         self.stop.set()
         self._deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+
+    async def pause(self, random_: random.Random, least: float, most: float) -> None:
+        await asyncio.sleep(self.pace * random_.uniform(least, most))
 
     def phone(self) -> str:
         self.numbers += 1
@@ -122,7 +127,7 @@ async def leads_over_http(crowd: Crowd, random_: random.Random, who: str) -> Non
                 if patient:
                     now = asyncio.get_running_loop().time()
                     crowd.patients.setdefault(patient, Known(patient, email, phone, now))
-            await asyncio.sleep(random_.uniform(0.05, 0.2))
+            await crowd.pause(random_, 0.05, 0.2)
 
 
 async def submissions_over_kafka(crowd: Crowd, random_: random.Random, who: str) -> None:
@@ -133,7 +138,7 @@ async def submissions_over_kafka(crowd: Crowd, random_: random.Random, who: str)
             await producer.start()
             while not crowd.stop.is_set():
                 await _submit(crowd, random_, who, producer)
-                await asyncio.sleep(random_.uniform(0.2, 0.5))
+                await crowd.pause(random_, 0.2, 0.5)
         except (KafkaError, OSError) as error:
             crowd.arena.history.note(who, "", "the broker is away", error=type(error).__name__)
             await asyncio.sleep(0.3)
@@ -172,7 +177,7 @@ async def texts(crowd: Crowd, random_: random.Random, who: str) -> None:
             status, _ = await crowd.ask(http, who, sid, "POST", url, data=form, headers=signed)
             if sid in words:
                 crowd.contacts.append(Contact(sid, "text", words, status))
-            await asyncio.sleep(random_.uniform(0.2, 0.5))
+            await crowd.pause(random_, 0.2, 0.5)
 
 
 async def front_desk(crowd: Crowd, random_: random.Random, who: str) -> None:
@@ -198,7 +203,7 @@ async def front_desk(crowd: Crowd, random_: random.Random, who: str) -> None:
                 await _change(crowd, random_, who, http, friend, key, at)
             else:
                 await _book(crowd, who, http, friend, key, at, headers)
-            await asyncio.sleep(random_.uniform(0.1, 0.4))
+            await crowd.pause(random_, 0.1, 0.4)
 
 
 async def _book(
@@ -237,7 +242,7 @@ async def provider(crowd: Crowd, random_: random.Random, who: str) -> None:
                 continue
             crowd.decided.add(friend.id)
             await _decide(crowd, random_, who, http, friend)
-            await asyncio.sleep(random_.uniform(0.3, 0.8))
+            await crowd.pause(random_, 0.3, 0.8)
 
 
 async def _decide(crowd: Crowd, random_: random.Random, who: str, http: httpx.AsyncClient, friend: Known) -> None:

@@ -193,6 +193,7 @@ class CarrierDown(Fault):
 
     name = "SMS and SMTP down"
     seconds = 2.0
+    quick = False
 
     async def inject(self, arena: Arena) -> None:
         await arena.sandbox("/api/faults", {"sms": "down", "smtp": "down"})
