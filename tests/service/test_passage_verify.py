@@ -1,0 +1,138 @@
+"""`passage verify`: what is equal is said to be, and what somebody changed by hand is named by its id."""
+
+import pytest
+
+from passage.anew import rebuild
+from passage.telling import Level
+from shared.audit import audit, seal
+from shared.contracts import intake as i
+from shared.ids import new_id
+from tests.support.dashboard import Producers
+from tests.support.operating import operating, verified
+from tests.support.patients import Cast
+
+STREAMS = (
+    "select sum(sequence) from (select * from intake.streams union all select * from assessment.streams"
+    " union all select * from scheduling.streams union all select * from notifications.streams) s"
+)
+BY_HAND = "set session_replication_role = replica"  # what an owner can do: no trigger stands in the way
+
+
+@pytest.fixture(autouse=True)
+def operator(world, monkeypatch):
+    operating(world, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+async def day(world):
+    """A dashboard that runs, after a day on which somebody was merged and somebody erased."""
+    async with Producers.of(world) as producers, world.start("dashboard"):
+        await Cast(producers).everybody()
+        kept, absorbed = await producers.lead("Wei Zhang"), await producers.lead("W. Zhang")
+        await producers.say("intake", i.LeadMerged(patient_id=kept, absorbed_id=absorbed, reason="same-person"))
+        gone = await producers.lead("Erin Erased")
+        async with producers.services["intake"].transaction(actor="staff:ops") as uow:
+            uow.publish(i.PatientErased(patient_id=gone, requested_at=uow.now))
+        yield producers
+
+
+async def taken(world, eventually):
+    async with world.connection() as owner:
+        applied = "select coalesce(sum(sequence), 0) from dashboard.inbox"
+        await eventually(lambda: owner.fetchval(applied), equals=await owner.fetchval(STREAMS), timeout=60)
+
+
+async def test_a_system_as_it_should_be_is_said_to_be_so(world, day, eventually):
+    await taken(world, eventually)
+    found = await verified(world)
+    assert {one.figure for one in found.values() if one.level is not Level.FINE} == set()
+    assert "none missing, all in order" in found["intake: event log"].figure
+    assert "all applied" in found["dashboard: position in intake"].figure
+    assert found["dashboard: read model"].figure.endswith("s, equal")
+    async with world.connection() as owner:
+        left = await owner.fetchval("select count(*) from pg_class where relpersistence = 't' and relkind = 'r'")
+    assert left == 0
+
+
+async def test_what_is_still_on_its_way_is_no_difference(world, day, eventually):
+    await taken(world, eventually)
+    for number in range(3):
+        await day.lead(f"Late {number}")
+        assert (await verified(world, "dashboard"))["dashboard: read model"].level is Level.FINE
+
+
+async def test_a_row_that_was_changed_by_hand_is_named_and_rebuilt(world, day, eventually):
+    changed, lost, made_up = await day.lead("Changed"), await day.lead("Lost"), new_id()
+    await taken(world, eventually)
+    async with world.connection() as owner:
+        await owner.execute(
+            """update dashboard.facts set facts = facts || '{"language": "xx"}' where patient_id = $1""", changed
+        )
+        await owner.execute("delete from dashboard.story where subject = $1", lost)
+        await owner.execute(
+            """insert into dashboard.facts (patient_id, source, facts) values ($1, 'intake', '{"channel": "web"}')""",
+            made_up,
+        )
+    told = (await verified(world, "dashboard"))["dashboard: read model"]
+    assert told.level is Level.ACT
+    assert {
+        f'facts of {changed} (intake): facts.language is "xx", rebuilt "en"',
+        f"story of {lost} (intake 1): missing here",
+        f"facts of {made_up} (intake): no event says so",
+    } == set(told.details)
+    assert "passage rebuild dashboard" in told.do
+    for subject in (changed, lost, made_up):
+        await rebuild(world.dsn(), subject)
+    await taken(world, eventually)
+    assert (await verified(world, "dashboard"))["dashboard: read model"].level is Level.FINE
+
+
+async def test_the_whole_board_is_rebuilt(world, day, eventually):
+    await taken(world, eventually)
+    await rebuild(world.dsn(), None)
+    await taken(world, eventually)
+    found = await verified(world, "logs", "dashboard")
+    assert {one.level for one in found.values()} == {Level.FINE}
+
+
+async def test_an_event_that_is_gone_and_a_consumer_from_the_future_are_named(world, day, eventually):
+    broken, ahead = await day.lead("Broken"), await day.lead("Ahead")
+    await taken(world, eventually)
+    async with world.connection() as owner:
+        await owner.execute(BY_HAND)
+        kept = await owner.fetch("select * from intake.event_log where subject = $1", broken)
+        await owner.execute("delete from intake.event_log where subject = $1", broken)
+        await owner.execute("update dashboard.inbox set sequence = 7 where subject = $1", ahead)
+        found = await verified(world, "logs")
+        columns = ", ".join(kept[0].keys())
+        await owner.execute(
+            f"insert into intake.event_log ({columns}) overriding system value"
+            f" values ({', '.join(f'${n}' for n in range(1, len(kept[0]) + 1))})",
+            *kept[0].values(),
+        )
+        await owner.execute("update dashboard.inbox set sequence = 1 where subject = $1", ahead)
+    log, position = found["intake: event log"], found["dashboard: position in intake"]
+    assert log.details == (f"{broken}: 0 events, the last is number none, 1 were given out",)
+    assert position.details == (f"{ahead}: stands at 7, the log ends at 1",)
+    assert {one.what for one in found.values() if one.level is Level.ACT} == {log.what, position.what}
+
+
+async def test_a_broken_link_of_an_audit_chain_is_named(world, day):
+    service = day.services["intake"]
+    for _ in range(3):
+        async with service.transaction(actor="staff:dana") as uow:
+            await audit(uow, action="read", what="contact", subject=new_id())
+        async with service.pool.acquire() as conn:
+            await seal(conn, service.keyring)
+    before = await verified(world, "audit")
+    assert {one.level for one in before.values()} == {Level.FINE}
+    assert "3 entries, the chain holds, the last seal is 3" in before["intake: audit trail"].figure
+    async with world.connection() as owner:
+        await owner.execute(BY_HAND)
+        await owner.execute("update intake.audit set actor = 'staff:bell' where id = 2")
+        told = (await verified(world, "audit"))["intake: audit trail"]
+        await owner.execute("update intake.audit set actor = 'staff:dana' where id = 2")
+    assert told.level is Level.ACT
+    assert "seal 2 does not fit its rows" in told.figure
+    assert "rows 2 to 2" in told.figure
+    assert "incident" in told.do
