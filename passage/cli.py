@@ -13,15 +13,24 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from passage import upkeep
 from passage.context import OWNER_URL, NotConfigured, connected, load_stack, setting, settings_of
 from passage.groups import GROUPS
 from shared.db.migrate import SERVICES
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=__doc__,
+)
 policy = typer.Typer(no_args_is_help=True, help="The clinic's policy file.")
 app.add_typer(policy, name="policy")
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
+for command in (upkeep.doctor, upkeep.verify, upkeep.rebuild):
+    app.command()(command)
 
 console = Console()
 errors = Console(stderr=True)

@@ -1,19 +1,16 @@
-"""The commands that come in groups: dead letters, people, the clock, the relays."""
+"""The commands that come in groups: people, producers, the clock, the relays; and dead letters (`dlq.py`)."""
 
 import asyncio
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from passage.context import CLOCK_URL, NotConfigured, connected, schema_of, setting
-from shared.db.migrate import SERVICES
+from passage.context import CLOCK_URL, connected, schema_of, setting
+from passage.dlq import dlq
 
-dlq = typer.Typer(no_args_is_help=True, help="What a service could not use.")
 user = typer.Typer(no_args_is_help=True, help="Staff accounts of the built-in identity provider.")
 producer = typer.Typer(no_args_is_help=True, help="Who may hand in leads by the API.")
 clock = typer.Typer(no_args_is_help=True, help="Business time of a development stack.")
@@ -21,63 +18,10 @@ relay = typer.Typer(no_args_is_help=True, help="After the database moved to anot
 GROUPS = {"dlq": dlq, "user": user, "producer": producer, "clock": clock, "relay": relay}
 
 console = Console()
-Service = Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")]
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(work)
-
-
-@dlq.command("list")
-def dlq_list(
-    service: Annotated[str | None, typer.Argument(help="All of them when none is named.")] = None, limit: int = 50
-) -> None:
-    """Dead letters that wait for a decision, oldest first."""
-    from passage import letters
-
-    table = Table("Service", "Letter", "Failed (UTC)", "Type", "Reason", "Error", "Decided", box=None)
-    for name in [service] if service else [name for name in SERVICES if name != "identity"]:
-        for one in _run(letters.waiting(name, limit)):
-            failed = one["failed_at"].strftime("%Y-%m-%d %H:%M:%S")
-            table.add_row(
-                name,
-                str(one["id"]),
-                failed,
-                one["type"] or one["topic"],
-                one["reason"],
-                one["error"],
-                one["wanted"] or "",
-            )
-    console.print(table)
-
-
-@dlq.command("show")
-def dlq_show(service: Service, letter: UUID) -> None:
-    """One dead letter with its raw record. What was sealed for a patient stays sealed."""
-    from passage import letters
-
-    for key, value in _run(letters.show(service, letter)).items():
-        console.print(f"[bold]{key}[/]", value, highlight=False, soft_wrap=True)
-
-
-@dlq.command("replay")
-def dlq_replay(service: Service, letter: UUID) -> None:
-    """Have the running service apply it again."""
-    _decide(service, letter, "replay")
-
-
-@dlq.command("drop")
-def dlq_drop(service: Service, letter: UUID) -> None:
-    """Go past it: the subject's later events are applied without it."""
-    _decide(service, letter, "drop")
-
-
-def _decide(service: str, letter: UUID, wanted: str) -> None:
-    from passage import letters
-
-    if not _run(letters.decide(service, letter, wanted)):
-        raise NotConfigured(f"{service} has no waiting dead letter {letter}")
-    console.print(f"{service} was told to {wanted} it", highlight=False)
 
 
 @producer.command("add")

@@ -47,8 +47,20 @@ async def audit(
     uow: UnitOfWork, *, action: str, what: str, subject: UUID | None, detail: dict[str, Any] | None = None
 ) -> None:
     """Record what the unit of work's actor does ("read", "write", "export", …) with `what` ("chart", "contact", …)."""
-    row = (uow.actor, action, what, subject, json.dumps(detail or {}), current_traceparent())
-    await uow.conn.execute(RECORD, *row)
+    await record(uow.conn, uow.actor, action=action, what=what, subject=subject, detail=detail)
+
+
+async def record(
+    conn: asyncpg.Connection,
+    actor: str,
+    *,
+    action: str,
+    what: str,
+    subject: UUID | None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """The same, where somebody works on the connection itself: an operator's command."""
+    await conn.execute(RECORD, actor, action, what, subject, json.dumps(detail or {}), current_traceparent())
 
 
 async def seal(conn: asyncpg.Connection, keyring: Keyring) -> int:

@@ -12,7 +12,7 @@ from services.intake.consumers import consumers
 from services.intake.jobs import forget
 from services.intake.settings import IntakeSettings
 from services.intake.timers import timers
-from shared.http import tasks
+from shared.http import dead_letters, tasks
 from shared.http.app import create_app
 from shared.service import Service
 from shared.web.pages import Pages
@@ -48,5 +48,6 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         staff.router,
         calls.router,
         tasks.router,
+        dead_letters.router,
     ]
     return create_app(service, title="Passage: intake", routers=routers, pages=Pages("services.intake"))

@@ -7,6 +7,7 @@ The promise: the service is started before the first request and stopped after t
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import JSONResponse, Response
@@ -24,6 +25,9 @@ from shared.web import assets
 from shared.web.pages import Pages
 
 VERSION = "1"
+CLOCK_HEADER = "passage-clock"
+"""What `/ready` says besides: the technical time of the process, so that clocks can be compared."""
+
 probes = APIRouter(include_in_schema=False, dependencies=[Depends(PROBE)])
 
 
@@ -36,7 +40,11 @@ async def live() -> dict[str, str]:
 async def ready(service: ServiceDep) -> Response:
     """200, or 503 with a reason for each part that isn't ready."""
     reasons = await service.readiness()
-    return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+    return JSONResponse(
+        {"status": "not ready" if reasons else "ready", "reasons": reasons},
+        503 if reasons else 200,
+        {CLOCK_HEADER: datetime.now(UTC).isoformat()},
+    )
 
 
 @probes.get("/metrics")

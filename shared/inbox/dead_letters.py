@@ -18,11 +18,16 @@ from shared.inbox.positions import NUMBER
 from shared.security.keyring import Keyring
 from shared.security.sealing import open_record, seal_record
 
+# What comes back after it was settled comes from a rebuild, which goes through the past again: a decision to go past it
+# still holds, a success does not.
 INSERT = """
-insert into dead_letters
+insert into dead_letters as d
     (fingerprint, source, subject, sequence, type, reason, error, topic, partition, "offset", record)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-on conflict (fingerprint) do nothing returning id
+on conflict (fingerprint) do update
+   set reason = excluded.reason, error = excluded.error, failed_at = clock_timestamp(),
+       wanted = case when d.resolved_at is null then d.wanted when d.resolution = 'dropped' then 'drop' end,
+       resolved_at = null, resolution = null, resolved_by = null
 """
 WANTED = """
 select id, source, subject, sequence, record, topic, partition, "offset", wanted, wanted_by, note from dead_letters

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -42,7 +42,10 @@ async def database(stack):
     await connection.close()
 
 
-@pytest.mark.parametrize("command", [["dlq", "list"], ["migrate"], ["topics"], ["serve", "intake"], ["clock", "show"]])
+@pytest.mark.parametrize(
+    "command",
+    [["dlq", "list"], ["migrate"], ["topics"], ["serve", "intake"], ["clock", "show"], ["doctor"], ["verify"]],
+)
 def test_without_a_stack_a_command_says_what_is_missing(command):
     done = passage(*command)
     assert done.returncode == 2
@@ -122,11 +125,37 @@ async def test_a_dead_letter_is_listed_shown_and_dropped(stack, database, eventu
     shown = passage("dlq", "show", "dashboard", letter, state=stack.state).stdout
     assert "not an event" in shown
     assert "poison" in shown
-    assert passage("dlq", "drop", "dashboard", letter, state=stack.state).returncode == 0
+    told = passage("doctor", state=stack.state)
+    assert told.returncode in {1, 2}, told.stdout
+    assert "1 open" in told.stdout
+    assert "passage dlq list dashboard" in told.stdout
+    assert passage("dlq", "drop", "dashboard", letter, "--because", " ", state=stack.state).returncode == 2
+    dropped = passage("dlq", "drop", "dashboard", letter, "--because", "a stranger's bytes", state=stack.state)
+    assert dropped.returncode == 0, dropped.stderr
     await eventually(lambda: database.fetchval(open_letters), equals=None, timeout=30)
-    again = passage("dlq", "drop", "dashboard", letter, state=stack.state)
+    again = passage("dlq", "drop", "dashboard", letter, "--because", "once more", state=stack.state)
     assert again.returncode == 2
     assert "no waiting dead letter" in again.stderr
+
+
+async def test_a_running_stack_is_verified_while_it_works(stack, database, eventually):
+    lead = {"name": "Noor Haddad", "email": "noor@example.org"}
+    headers = {"x-api-key": stack.facts["producer_key"], "idempotency-key": uuid4().hex}
+    async with httpx.AsyncClient(base_url=stack.url("intake")) as http:
+        patient = (await http.post("/api/v1/leads", json=lead, headers=headers)).json()["patient_id"]
+    known = "select count(*) from dashboard.facts where patient_id = $1"
+    await eventually(lambda: database.fetchval(known, UUID(patient)), timeout=30)
+    equal = passage("verify", state=stack.state)
+    assert equal.returncode == 0, equal.stdout + equal.stderr
+    assert "all as they should be" in equal.stdout
+    change = """update dashboard.facts set facts = facts || '{"language": "xx"}' where patient_id = $1"""
+    await database.execute(f"{change} and source = 'intake'", UUID(patient))
+    differs = passage("verify", "dashboard", state=stack.state)
+    assert differs.returncode == 1
+    assert f"facts of {patient} (intake)" in differs.stdout
+    rebuilt = passage("rebuild", "dashboard", "--subject", patient, state=stack.state)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    await eventually(lambda: passage("verify", "dashboard", state=stack.state).returncode, equals=0, timeout=40)
 
 
 def test_a_running_stack_is_not_reset(stack):

@@ -1,0 +1,216 @@
+"""`passage dlq`: what a service could not use, and what a person decides about it."""
+
+import asyncio
+import getpass
+import json
+from collections.abc import Coroutine
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from passage.context import NotConfigured, schema_of, settings_of
+from shared.contracts.topics import GROUPS
+from shared.inbox import letters
+from shared.inbox.dead_letters import unseal
+from shared.inbox.letters import Decision, Letter, Opened
+from shared.security.keyring import Keyring
+
+dlq = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="What a service could not use: look at it, have it applied again, or let it go.",
+)
+console = Console()
+Service = Annotated[str, typer.Argument(help=f"One of {', '.join(GROUPS)}.")]
+AllLetters = Annotated[bool, typer.Option("--all", help="Whatever nobody has decided on.")]
+_RECORD = 'select record, topic, partition, "offset" from dead_letters where id = $1'
+REASONS = {
+    "permanent": "it breaks its contract, or a rule says it can never be used",
+    "exhausted": "it failed each time it was tried, for a reason that the program does not know",
+    "not an event": "it carries no envelope that can be read: no service of this clinic wrote it",
+    "not a request": "it asks for nothing that a relay understands",
+}
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+def _by() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _known(service: str) -> str:
+    if service not in GROUPS:
+        raise NotConfigured(f"{service!r} consumes nothing: one of {', '.join(GROUPS)}")
+    return service
+
+
+def _keyring(service: str) -> Keyring:
+    return Keyring.load(settings_of(service).clinic_key_file)
+
+
+@dlq.command("list")
+def listed(
+    service: Annotated[str | None, typer.Argument(help="All of them when none is named.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Of each service, the oldest.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: a JSON list.")] = False,
+) -> None:
+    """Letters that wait for a decision, oldest first. The subject's later events wait behind each of them."""
+    found = [
+        (name, one)
+        for name in ([_known(service)] if service else GROUPS)
+        for one in _run(_waiting(name, limit))
+    ]  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps([{"service": name, **asdict(one)} for name, one in found], default=str, indent=2))
+        return
+    table = Table("Service", "Letter", "Failed (UTC)", "What", "Reason", "Error", "Decided", box=None)
+    for name, one in found:
+        failed = one.failed_at.strftime("%Y-%m-%d %H:%M:%S")
+        decided = f"{one.wanted} by {one.wanted_by}" if one.wanted else one.note or ""
+        table.add_row(name, str(one.id), failed, _what(one), one.reason, escape(one.error), decided)
+    console.print(table if found else "no dead letters")
+    if found:
+        console.print("\n→ `passage dlq show SERVICE LETTER`, then `replay` or `drop`", highlight=False)
+
+
+async def _waiting(service: str, limit: int) -> list[Letter]:
+    async with schema_of(service) as connection:
+        return await letters.waiting(connection, _keyring(service), limit)
+
+
+@dlq.command()
+def show(
+    service: Service,
+    letter: UUID,
+    raw: Annotated[bool, typer.Option("--raw", help="The record's bytes as they came, also where somebody wrote them.")]
+    = False,
+) -> None:  # fmt: skip
+    """One letter with its reason, its envelope and its decoded body. What was sealed for a patient stays sealed."""
+    found = _run(_look(_known(service), letter))
+    if found is None:
+        raise NotConfigured(f"{service} has no dead letter {letter}")
+    for name, value in _told(found).items():
+        console.print(f"[bold]{name}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+    if raw:
+        typer.echo(_run(_bytes(service, letter)))
+    if found.resolution is None:
+        console.print(
+            f"\n→ `passage dlq replay {service} {letter}` when the cause is mended, or "
+            f"`passage dlq drop {service} {letter} --because …`",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+async def _look(service: str, letter: UUID) -> Opened | None:
+    async with schema_of(service) as connection, connection.transaction():
+        return await letters.look(connection, _keyring(service), letter, actor=_by())
+
+
+async def _bytes(service: str, letter: UUID) -> bytes:
+    async with schema_of(service) as connection:
+        row = await connection.fetchrow(_RECORD, letter)
+    place = {"topic": row["topic"], "partition": row["partition"], "offset": row["offset"]}
+    return unseal(_keyring(service), row["record"], **place).value
+
+
+def _told(found: Opened) -> dict[str, str]:
+    letter = found.letter
+    told = {
+        "what": _what(letter),
+        "failed": f"{letter.failed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {_age(letter.failed_at)} ago",
+        "reason": f"{letter.reason}: {REASONS.get(letter.reason, letter.reason)}",
+        "error": letter.error,
+        "place": f"{letter.topic}, partition {letter.partition}, offset {letter.offset}",
+        "subject": f"{letter.subject}, number {letter.sequence} of {letter.source}" if letter.subject else "none",
+        "waiting": f"{found.waiting} later events of this subject",
+        "decided": _decided(found),
+        "key": found.key,
+        **{f"header {name}": value for name, value in found.headers.items()},
+    }
+    body = found.body
+    if body is None:
+        told["body"] = f"{found.size} bytes that somebody outside wrote: not shown (--raw shows them)"
+    else:
+        told["body"] = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
+    return {name: value for name, value in told.items() if value}
+
+
+def _decided(found: Opened) -> str:
+    letter = found.letter
+    if found.resolution:
+        told = f"{found.resolution} by {letter.wanted_by}"
+    elif letter.wanted:
+        told = f"{letter.wanted} by {letter.wanted_by}; the running service does it within seconds"
+    else:
+        told = letter.note or ""
+    return f"{told}, because {letter.because}" if letter.because else told
+
+
+def _what(letter: Letter) -> str:
+    return letter.type.split(".")[2] if letter.type else f"a record of {letter.topic}"
+
+
+def _age(moment: datetime) -> str:
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7_200 else f"{seconds // 3_600} h"
+
+
+@dlq.command()
+def replay(
+    service: Service,
+    letter: Annotated[UUID | None, typer.Argument(help="One letter; or say --all.")] = None,
+    every: AllLetters = False,
+    event: Annotated[str | None, typer.Option(help="With --all: only of this event, such as LeadCreated.")] = None,
+) -> None:
+    """Have the running service apply it again, once its cause is mended: a contract, a rule, a bug.
+
+    Harmless when repeated. What fails again stays, with its new error; what waited behind it follows by itself.
+    """
+    if (letter is None) is not every:
+        raise typer.BadParameter("name one letter, or say --all")
+    if letter is not None:
+        _decide(service, letter, "replay")
+        return
+    count = _run(_replay_all(_known(service), event))
+    console.print(f"{service} was told to apply {count} letters again; `passage dlq list {service}` shows what stays")
+
+
+async def _replay_all(service: str, event: str | None) -> int:
+    async with schema_of(service) as connection, connection.transaction():
+        return await letters.replay_all(connection, actor=_by(), event=event)
+
+
+@dlq.command()
+def drop(
+    service: Service,
+    letter: UUID,
+    because: Annotated[str, typer.Option(prompt="Because", help="Why it is let go; kept sealed with the letter.")],
+) -> None:
+    """Go past it for good: what waits behind it is applied without it.
+
+    The event itself stays in its producer's log. What it would have changed here must be put right by hand, where that
+    matters.
+    """
+    if len(because.strip()) < 3:
+        raise typer.BadParameter("say why in a few words", param_hint="--because")
+    _decide(service, letter, "drop", because.strip())
+
+
+def _decide(service: str, letter: UUID, wanted: Decision, because: str = "") -> None:
+    if not _run(_told_service(_known(service), letter, wanted, because)):
+        raise NotConfigured(f"{service} has no waiting dead letter {letter}")
+    console.print(f"{service} was told to {wanted} it; the running service does it within seconds", highlight=False)
+
+
+async def _told_service(service: str, letter: UUID, wanted: Decision, because: str) -> bool:
+    async with schema_of(service) as connection, connection.transaction():
+        return await letters.decide(connection, _keyring(service), letter, wanted, actor=_by(), because=because)

@@ -1,0 +1,102 @@
+"""The commands that look after a running system: verify, doctor, rebuild. Each says what to do next."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from passage import telling
+from passage.context import OWNER_URL, setting
+from passage.telling import Finding, Level
+
+console = Console()
+errors = Console(stderr=True)
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
+
+
+def verify(
+    parts: Annotated[list[str] | None, typer.Argument(help="Only these; all of them when none is named.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Compare what is kept with what the event logs say, on a system that goes on working.
+
+    Looks at `logs` (each producer's log is gapless and in order, no consumer is ahead of it), `audit` (each service's
+    audit trail fits its seals), `dashboard` (its whole read model against a fresh rebuild), and `assessment`,
+    `scheduling`, `notifications` (what they keep of other services' facts, against the same).
+
+    Changes nothing: the rebuild happens in temporary tables inside read-only transactions, with the services' own
+    handlers, up to the position that each service has reached. Exits with 0 when all is equal, else with 1; each
+    difference is named by its id. Once a night is a good habit; after a restore it is the first thing to run.
+    """
+    from passage.verifying.run import PARTS
+
+    unknown = set(parts or ()) - set(PARTS)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    found = asyncio.run(_verify(setting(OWNER_URL), parts or list(PARTS), quiet=json))
+    if json:
+        typer.echo(telling.as_json(found))
+    else:
+        _sum_up(found)
+    raise typer.Exit(0 if telling.worst(found) is Level.FINE else 1)
+
+
+async def _verify(owner: str, parts: list[str], *, quiet: bool) -> list[Finding]:
+    from passage.verifying.run import verify as looking
+
+    found = []
+    async for one in looking(owner, parts):
+        found.append(one)
+        if not quiet:
+            telling.show(console, [one])
+    return found
+
+
+def _sum_up(found: list[Finding]) -> None:
+    wrong = sum(1 for one in found if one.level is not Level.FINE)
+    told = (
+        f"{wrong} of {len(found)} things need a look"
+        if wrong
+        else f"{len(found)} things looked at, all as they should be"
+    )
+    console.print(f"\n{told}", highlight=False)
+
+
+def doctor(json: AsJson = False) -> None:
+    """One page on how the system is: what is fine, what is worth a look, where somebody must act, and what to do.
+
+    Looks at the processes and their clocks, the broker, each outbox and consumer, dead letters, parked events and gaps,
+    timers, long transactions, disk, connections, partitions and the audit's sealer. Changes nothing and costs the same
+    on a database of any size, so a monitor may run it each minute: it exits with 0 when all is fine, 1 when something
+    is worth a look, 2 when somebody must act. From when on that is so stands in `passage/doctoring/limits.py`.
+    """
+    from passage.doctoring.run import doctor as looking
+
+    found = asyncio.run(looking(setting(OWNER_URL)))
+    if json:
+        typer.echo(telling.as_json(found))
+    else:
+        telling.show(console, found)
+    raise typer.Exit(int(telling.worst(found)))
+
+
+def rebuild(
+    what: Annotated[str, typer.Argument(help="`dashboard`: the one service that owns no truth.")],
+    subject: Annotated[UUID | None, typer.Option(help="Only this patient's (or task's) part.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Build a read model anew from the event logs: what `passage verify` found different.
+
+    With --subject one patient leaves the board for a second. Without it the board empties and fills again, newest state
+    last; patients and the other services don't notice. Afterwards run `passage verify dashboard`.
+    """
+    from passage import anew
+
+    if what != "dashboard":
+        raise typer.BadParameter("only `dashboard` can be rebuilt: the others own what they keep")
+    if subject is None and not yes:
+        typer.confirm("The whole board empties and fills again. Go on?", abort=True)
+    asyncio.run(anew.rebuild(setting(OWNER_URL), subject))
+    console.print("the relays were asked for the events; `passage verify dashboard` says when it is equal")
