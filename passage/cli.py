@@ -4,10 +4,9 @@ import asyncio
 import runpy
 import sys
 from collections.abc import Coroutine
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -29,7 +28,7 @@ policy = typer.Typer(no_args_is_help=True, help="The clinic's policy file.")
 app.add_typer(policy, name="policy")
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
-for command in (upkeep.doctor, upkeep.verify, upkeep.rebuild):
+for command in (upkeep.doctor, upkeep.verify, upkeep.rebuild, upkeep.replay):
     app.command()(command)
 
 console = Console()
@@ -132,33 +131,6 @@ def topics(replication: Annotated[int, typer.Option(min=1, help="Copies of each 
     for topic in TOPICS:
         name = settings.kafka_prefix + topic.name
         console.print(f"{name}  {topic.partitions} partitions{'  created' if name in made else ''}", highlight=False)
-
-
-@app.command()
-def replay(
-    source: Annotated[str | None, typer.Argument(help="The service whose events are published again.")] = None,
-    subject: Annotated[UUID | None, typer.Option(help="Only this patient's (or task's) events.")] = None,
-    from_sequence: Annotated[int, typer.Option(min=1, help="With --subject: from this event on.")] = 1,
-    since: Annotated[datetime | None, typer.Option(help="Everything since this moment (UTC).")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole log.")] = False,
-    needed: Annotated[bool, typer.Option(help="Of all services, what some consumer has not applied yet.")] = False,
-) -> None:
-    """Ask a relay to publish events again. Consumers skip what they have."""
-    from passage import archiving, replaying
-
-    if needed:
-        for one in _run(replaying.needed(setting(OWNER_URL))):
-            console.print(
-                f"{one.source}: {f'everything since {one.since}' if one.since else f'{one.subjects} subjects'}"
-            )
-        return
-    if source is None or sum((subject is not None, since is not None, everything)) != 1:
-        raise typer.BadParameter("say --needed, or a service and one of --subject, --since, --all")
-    moment = None if subject else (since.replace(tzinfo=UTC) if since else datetime(1970, 1, 1, tzinfo=UTC))
-    _run(replaying.ask(source, subject=subject, from_sequence=from_sequence, since=moment))
-    console.print(f"asked {source}'s relay", highlight=False)
-    for line in _run(archiving.missing(source, subject=subject, from_sequence=from_sequence, since=moment)):
-        errors.print(f"[yellow]archived:[/] {line}", highlight=False)
 
 
 @app.command()

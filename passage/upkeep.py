@@ -1,14 +1,17 @@
-"""The commands that look after a running system: verify, doctor, rebuild. Each says what to do next."""
+"""The commands that look after a running system: doctor, verify, rebuild, replay. Each says what to do next."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from passage import telling
 from passage.context import OWNER_URL, setting
+from passage.replaying import PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
 from passage.telling import Finding, Level
 
 console = Console()
@@ -100,3 +103,59 @@ def rebuild(
         typer.confirm("The whole board empties and fills again. Go on?", abort=True)
     asyncio.run(anew.rebuild(setting(OWNER_URL), subject))
     console.print("the relays were asked for the events; `passage verify dashboard` says when it is equal")
+
+
+def replay(
+    source: Annotated[str | None, typer.Argument(help="The service whose events are published again.")] = None,
+    subject: Annotated[UUID | None, typer.Option(help="Only this patient's (or task's) events.")] = None,
+    from_sequence: Annotated[int, typer.Option(min=1, help="With --subject: from this event on.")] = 1,
+    since: Annotated[datetime | None, typer.Option(help="What was written since this moment (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="With --since: what was written before this one.")] = None,
+    event: Annotated[str | None, typer.Option("--type", help="Only this event, such as LeadCreated.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole log.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would be.")] = False,
+    behind: Annotated[bool, typer.Option("--needed", help="Of all services, what some consumer lacks.")] = False,
+) -> None:
+    """Have a relay publish events again: after the broker lost records, or for somebody who reads the topics anew.
+
+    Harmless at any age and any size: a consumer skips what it has applied, by its position. What it has not, it
+    applies, or parks until what comes before it is there. Only the relay publishes; this asks it, and it begins within
+    a second. `--needed` finds out by itself what consumers lack: after a loss it is all that is needed.
+    """
+    if behind:
+        for one in asyncio.run(needed(setting(OWNER_URL))):
+            told = f"everything since {one.since}" if one.since else f"{one.subjects} subjects"
+            console.print(f"{one.source}: {told}", highlight=False)
+        return
+    if source is None or sum((subject is not None, since is not None, everything)) != 1:
+        raise typer.BadParameter("say --needed, or a service and one of --subject, --since, --all")
+    if until is not None and since is None:
+        raise typer.BadParameter("--until needs --since")
+    wish = Wish(source_of(source), subject, from_sequence, _utc(since), _utc(until), event)
+    if dry_run:
+        _tell_forecast(wish, asyncio.run(forecast(setting(OWNER_URL), wish)))
+        return
+    asyncio.run(ask(wish))
+    console.print(f"asked {source}'s relay; `passage doctor` shows how far it and the consumers are", highlight=False)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _tell_forecast(wish: Wish, told: Forecast) -> None:
+    table = Table("Event", "Events", "Subjects", "First (UTC)", "Last (UTC)", box=None)
+    for kind in told.kinds:
+        written = [moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") for moment in (kind.first, kind.last)]
+        table.add_row(kind.event, f"{kind.events:,}", f"{kind.subjects:,}", *written)
+    console.print(table)
+    for subject, events in told.busiest:
+        console.print(f"  {subject}  {events:,} events", highlight=False)
+    seconds = max(1, round(told.events / PER_SECOND))
+    console.print(
+        f"\n{told.events:,} events of {wish.source}, about {seconds:,} s; nothing was asked for", highlight=False
+    )
+    for consumer, news in told.news.items():
+        skipped = told.events - news
+        also = f", takes in {news:,} that it has not applied" if news else ""
+        console.print(f"  {consumer} skips {skipped:,}{also}", highlight=False)

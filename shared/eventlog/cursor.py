@@ -54,20 +54,35 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
  order by id limit $5
 """
 REQUESTS = """
-select id, subject, from_sequence, from_at, type from replay_requests where done_at is null order by id limit 100
+select id, subject, from_sequence, from_at, until_at, type, after_id from replay_requests
+ where done_at is null order by id limit 100
 """
-FINISH = "update replay_requests set done_at = clock_timestamp(), published = $2 where id = $1"
+FINISH = """
+update replay_requests set done_at = clock_timestamp(), published = coalesce(published, 0) + $2 where id = $1
+"""
+GOT_TO = "update replay_requests set after_id = $2, published = coalesce(published, 0) + $3 where id = $1"
 REQUEST_SUBJECT = """
 insert into replay_requests (subject, from_sequence, requested_by)
 select $1, $2, $3
  where not exists (select from replay_requests where subject = $1 and done_at is null and from_sequence <= $2)
 """
+# A replay repeats what the cursor has passed and nothing else: what it has not come to appears for the first time in
+# its own turn.
 OF_SUBJECT = """
 select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
        causation::text, traceparent, body
   from event_log
  where subject = $1 and sequence >= $2 and ($3::text is null or type = $3)
+   and (pg_visible_in_snapshot(xid, $4::text::pg_snapshot) or at < $5::timestamptz - interval '1 day')
  order by sequence limit 10000
+"""
+OF_RANGE = """
+select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+       causation::text, traceparent, body
+  from event_log
+ where id > $1 and at >= $2 and at < $3 and ($4::text is null or type = $4)
+   and (pg_visible_in_snapshot(xid, $5::text::pg_snapshot) or at < $6::timestamptz - interval '1 day')
+ order by id limit $7
 """
 REWIND = """
 update relay set cursor = '3:3:', cursor_at = $2, upper = null, upper_at = null, after_id = 0 where term = $1
@@ -122,13 +137,18 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to publish again: one subject from a sequence on, or everything since a moment."""
+    """What to publish again: one subject from a sequence on, everything since a moment, or a range of time.
+
+    `type` narrows a subject or a range to one CloudEvents type. Of a range, ids to `after_id` are published.
+    """
 
     id: int
     subject: UUID | None
     from_sequence: int
     from_at: datetime | None
+    until_at: datetime | None
     type: str | None
+    after_id: int
 
 
 async def try_lock(conn: asyncpg.Connection) -> bool:
@@ -193,10 +213,23 @@ async def request_subject(conn: asyncpg.Connection, subject: UUID, from_sequence
     await conn.execute(REQUEST_SUBJECT, subject, from_sequence, by)
 
 
-async def of_subject(conn: asyncpg.Connection, request: Request) -> list[Row]:
-    """The subject's events from the requested sequence on."""
-    rows = await conn.fetch(OF_SUBJECT, request.subject, request.from_sequence, request.type)
+async def of_subject(conn: asyncpg.Connection, at: Cursor, request: Request) -> list[Row]:
+    """The subject's events from the requested sequence on, as far as they were published."""
+    rows = await conn.fetch(OF_SUBJECT, request.subject, request.from_sequence, request.type, at.cursor, at.cursor_at)
     return [Row._make(row) for row in rows]
+
+
+async def of_range(conn: asyncpg.Connection, at: Cursor, request: Request, page: int) -> list[Row]:
+    """The next events of the requested time, as far as they were published."""
+    rows = await conn.fetch(
+        OF_RANGE, request.after_id, request.from_at, request.until_at, request.type, at.cursor, at.cursor_at, page
+    )
+    return [Row._make(row) for row in rows]
+
+
+async def got_to(conn: asyncpg.Connection, request_id: int, after_id: int, published: int) -> None:
+    """Keep how far a range is."""
+    await conn.execute(GOT_TO, request_id, after_id, published)
 
 
 async def finish(conn: asyncpg.Connection, request_id: int, published: int) -> None:

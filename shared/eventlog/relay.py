@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from shared.eventlog import cursor as cursors
-from shared.eventlog.cursor import Cursor, ForeignCluster, Row
+from shared.eventlog.cursor import Cursor, ForeignCluster, Request, Row
 from shared.eventlog.publishing import Publisher
 from shared.telemetry import metrics
 
@@ -55,6 +55,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._pending_since: datetime | None = None
         self._partitions_at = 0.0
+        self._again = False  # there is more of a replay to publish
         self.leading = False
         self.trouble: str | None = None
 
@@ -107,11 +108,11 @@ class Relay:
             checked = 0.0
             while True:
                 self._woken.clear()
-                if monotonic() - checked > POLL_SECONDS:
+                if self._again or monotonic() - checked > POLL_SECONDS:
                     at = await self._housekeeping(conn, at)
                     checked = monotonic()
                 at, published = await self._drain(conn, at)
-                if not published:
+                if not published and not self._again:
                     await self._wait()
         finally:
             await self._publisher.stop()
@@ -126,17 +127,33 @@ class Relay:
             await conn.execute(cursors.ENSURE_PARTITIONS)
             self._partitions_at = monotonic()
         metrics.OUTBOX_AGE.labels(self._service).set(self.age())
+        self._again = False
+        if at.upper is not None:
+            return at  # half a window is on its topic: first the rest of it
         for request in await cursors.open_requests(conn):
-            if request.from_at is not None:
+            if request.until_at is not None:
+                self._again |= await self._repeat(conn, at, request)
+            elif request.from_at is not None:
                 at = await cursors.rewind(conn, at, request.from_at)
                 await cursors.finish(conn, request.id, 0)
                 log.info("relay_rewound", service=self._service, request=request.id)
             else:
-                rows = await cursors.of_subject(conn, request)
+                rows = await cursors.of_subject(conn, at, request)
                 await self._publisher.publish(rows)
                 await cursors.finish(conn, request.id, len(rows))
                 log.info("relay_replayed_subject", service=self._service, request=request.id, events=len(rows))
         return at
+
+    async def _repeat(self, conn: asyncpg.Connection, at: Cursor, request: Request) -> bool:
+        """Publish a page of a range again; whether there is more of it. What is new goes on between the pages."""
+        rows = await cursors.of_range(conn, at, request, self._page)
+        await self._publisher.publish(rows)
+        if len(rows) == self._page:
+            await cursors.got_to(conn, request.id, rows[-1].id, len(rows))
+            return True
+        await cursors.finish(conn, request.id, len(rows))
+        log.info("relay_replayed_range", service=self._service, request=request.id)
+        return False
 
     async def _drain(self, conn: asyncpg.Connection, at: Cursor) -> tuple[Cursor, int]:
         """Publish one window, page by page; while one is on its way the cursor of the last is saved, the next read."""

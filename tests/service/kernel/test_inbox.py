@@ -16,8 +16,9 @@ from shared.contracts.envelope import Envelope, to_headers
 from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
 from shared.contracts.topics import CONTROL, SUBMISSIONS
 from shared.errors import NotYet, Permanent, Transient
+from shared.eventlog import cursor
 from shared.ids import new_id
-from shared.inbox import dead_letters
+from shared.inbox import dead_letters, letters
 from shared.security.keyring import Keyring
 from shared.service import Service
 from shared.uow import UnitOfWork
@@ -191,6 +192,33 @@ async def test_a_handler_that_was_wrong_is_mended_and_the_dead_letter_replayed(i
             await uow.conn.execute("update dead_letters set wanted = 'replay', wanted_by = 'staff:ops'")
         await eventually(lambda: sequences(dashboard, patient), equals=[1])
         await eventually(lambda: rows(dashboard, "select from dead_letters where resolution = 'replayed'"))
+
+
+async def test_a_rebuild_goes_past_what_a_person_went_past(intake: Service, make: Make) -> None:
+    consumes, _ = recorder(LeadCreated, LeadClosed)
+
+    @consumes(LeadUpdated)
+    async def on_lead_updated(uow: UnitOfWork, event: LeadUpdated, at: Envelope) -> None:
+        raise Permanent("nobody can use this")
+
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(patient), closed(patient))
+        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
+        async with dashboard.transaction(actor="test") as uow:
+            how = {"actor": "staff:ops", "because": "the patient called about it"}
+            assert await letters.decide(uow.conn, dashboard.keyring, letter["id"], "drop", **how)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3])
+        async with dashboard.transaction(actor="test") as uow:
+            for table in ("effects", "inbox", "parked", "patient_keys"):
+                await uow.conn.execute(f"delete from {table}")
+        async with intake.transaction(actor="test") as uow:
+            await cursor.request_subject(uow.conn, patient, 1, "test")
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3], timeout=20)
+        [again] = await rows(dashboard, LETTERS)
+        assert (again["id"], again["resolution"], again["resolved_by"]) == (letter["id"], "dropped", "staff:ops")
+        assert "called" not in again["because"]
 
 
 async def test_what_may_work_later_is_tried_again_and_never_given_up(intake: Service, make: Make) -> None:

@@ -176,6 +176,57 @@ async def test_replay_goes_back_by_time_and_by_subject(intake: Service, read: Re
     assert complete(await read(TOPIC), {first: 3, second: 1})
 
 
+async def test_a_range_and_a_type_are_replayed_page_by_page_while_new_events_go_on(make: Make, read: Read) -> None:
+    service = make("intake")
+    assert service.relay is not None
+    service.relay._page = 3
+    async with running(service):
+        patient = await create_lead(service)
+        async with service.transaction(actor="test") as uow:
+            uow.publish(*(updated(patient) for _ in range(10)), closed(patient))
+
+        async def repeated() -> dict[str, int]:
+            counts: dict[str, int] = defaultdict(int)
+            for envelope in await read(TOPIC):
+                counts[envelope.name] += 1
+            return dict(counts)
+
+        once = {"LeadCreated": 1, "LeadUpdated": 10, "LeadClosed": 1}
+        await eventually(repeated, equals=once, timeout=20)
+        until = datetime.now(UTC) + timedelta(minutes=1)
+        async with service.transaction(actor="test") as uow:
+            await uow.conn.execute(
+                "insert into replay_requests (from_at, until_at, type, requested_by)"
+                " values ('-infinity', $1, 'passage.intake.LeadUpdated.v1', 'test')",
+                until,
+            )
+            uow.publish(closed(patient))
+        await eventually(repeated, equals={"LeadCreated": 1, "LeadUpdated": 20, "LeadClosed": 2}, timeout=20)
+        assert first_appearances(await read(TOPIC)) == {patient: list(range(1, 14))}
+        async with service.reading() as uow:
+            done = await uow.conn.fetchrow("select published, done_at from replay_requests")
+        assert done["published"] == 10
+        assert done["done_at"] is not None
+
+
+async def test_a_replay_leaves_what_was_never_published_to_its_turn(intake: Service, read: Read) -> None:
+    patient = await create_lead(intake)
+    await eventually(lambda: _published(read, patient), equals=1)
+    async with intake.pool.acquire() as conn:
+        at = cursor.Cursor(**dict(await conn.fetchrow(cursor.TAKE_TERM)))
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(patient))
+        now = datetime.now(UTC) + timedelta(minutes=1)
+        everything = cursor.Request(1, None, 1, datetime(2020, 1, 1, tzinfo=UTC), now, None, 0)
+        subject = cursor.Request(2, patient, 1, None, None, None, 0)
+        assert [row.sequence for row in await cursor.of_range(conn, at, everything, 10)] == [1]
+        assert [row.sequence for row in await cursor.of_subject(conn, at, subject)] == [1]
+
+
+async def _published(read: Read, subject: UUID) -> int:
+    return sum(1 for envelope in await read(TOPIC) if envelope.subject == subject)
+
+
 async def test_windows_larger_than_a_page_are_read_to_their_end(make: Make, read: Read) -> None:
     service = make("intake")
     async with running(service):
