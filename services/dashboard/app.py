@@ -13,7 +13,9 @@ from services.dashboard.pages import (
     booking,
     call,
     chart,
+    contacts,
     decision,
+    letters,
     live,
     patient,
     ride,
@@ -60,5 +62,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         chart.router,
         decision.router,
         patient.router,
+        contacts.router,
+        letters.router,
     ]
     return create_app(service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True)

@@ -113,7 +113,7 @@ async def _decide(service: Service, who: Staff, letter_id: UUID, wanted: Decisio
     async with service.transaction(actor=who.actor) as uow:
         done = await letters.decide(uow.conn, service.keyring, letter_id, wanted, actor=who.actor, because=because)
     if not done:
-        raise Conflict("It was settled already, or there is no such dead letter here.", code="letter_settled")
+        raise Conflict("It was settled already, or there is no such dead letter here.")
 
 
 def _fields(letter: Letter) -> dict[str, Any]:

@@ -65,6 +65,10 @@ async def show(
         ("tasks", "/tasks", pages.t(request, "staff.tasks"), mine),
         ("patients", "/patients", pages.t(request, "patients.title"), 0),
     ]
+    if "front_desk" in who.roles:
+        nav.append(("contacts", "/contacts", pages.t(request, "contacts.title"), 0))
+    if "operations" in who.roles:
+        nav.append(("letters", "/letters", pages.t(request, "letters.title"), 0))
     return pages.render(
         request,
         template,

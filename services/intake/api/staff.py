@@ -27,6 +27,7 @@ router = APIRouter(prefix="/api/v1", tags=["staff"])
 Reader = Annotated[Staff, Depends(staff("front_desk", "provider", "monitor"))]
 FrontDesk = Annotated[Staff, Depends(staff("front_desk"))]
 Operations = Annotated[Staff, Depends(staff("operations"))]
+GONE = "There is no such contact, or somebody dealt with it."
 
 
 class PatientOut(BaseModel):
@@ -162,10 +163,17 @@ async def kept_contacts(service: ServiceDep, who: FrontDesk) -> list[KeptContact
     """What could not be understood and waits for a person, oldest first, at most 200."""
     async with service.transaction(actor=who.actor) as uow:
         found = await kept.waiting(uow)
-    return [
-        KeptContact(id=k.id, door=k.door, reason=k.reason, received_at=k.received_at, text=k.text, raw=k.raw)
-        for k in found
-    ]
+    return [_kept(one) for one in found]
+
+
+@router.get("/contacts/{kept_id}")
+async def kept_contact(kept_id: UUID, service: ServiceDep, who: FrontDesk) -> KeptContact:
+    """One of them; the reading is on record."""
+    async with service.transaction(actor=who.actor) as uow:
+        try:
+            return _kept(await kept.one(uow, kept_id))
+        except kept.NotKept as error:
+            raise NotFound(GONE) from error
 
 
 @router.post("/contacts/{kept_id}/resolve")
@@ -185,10 +193,21 @@ async def resolve(kept_id: UUID, body: Resolution, service: ServiceDep, who: Fro
     try:
         accepted = await attempt(service, who.actor, work)
     except kept.NotKept as error:
-        raise NotFound("There is no such contact, or somebody dealt with it.") from error
+        raise NotFound(GONE) from error
     if accepted is None:
         return None
     return LeadAccepted(patient_id=accepted.patient_id, answer_due=accepted.answer_due)
+
+
+def _kept(found: kept.Unread) -> KeptContact:
+    return KeptContact(
+        id=found.id,
+        door=found.door,
+        reason=found.reason,
+        received_at=found.received_at,
+        text=found.text,
+        raw=found.raw,
+    )
 
 
 def _contact(lead: Submission, service: Service) -> Contact:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -79,8 +80,26 @@ async def settle(uow: UnitOfWork, kept_id: UUID, *, outcome: str, patient_id: UU
 async def waiting(uow: UnitOfWork, limit: int = 200) -> list[Unread]:
     """What waits for a person, oldest first."""
     found = await doors.open_kept(uow.conn, limit)
-    boxes = await uow.keys.boxes([kept.id for kept in found])
     await audit(uow, action="read", what="kept-contacts", subject=None, detail={"count": len(found)})
+    return await _opened(uow, found)
+
+
+async def one(uow: UnitOfWork, kept_id: UUID) -> Unread:
+    """One that waits for a person; the reading is on record.
+
+    Raises:
+        NotKept: it is not there or was dealt with.
+    """
+    found = await doors.kept(uow.conn, kept_id)
+    opened = [] if found is None or found.resolved_at is not None else await _opened(uow, [found])
+    if not opened:
+        raise NotKept
+    await audit(uow, action="read", what="kept-contact", subject=None, detail={"kept": str(kept_id)})
+    return opened[0]
+
+
+async def _opened(uow: UnitOfWork, found: Sequence[Kept]) -> list[Unread]:
+    boxes = await uow.keys.boxes([kept.id for kept in found])
     opened = []
     for kept in found:
         if kept.content is not None and kept.id in boxes:
