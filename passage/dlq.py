@@ -169,7 +169,9 @@ def replay(
     service: Service,
     letter: Annotated[UUID | None, typer.Argument(help="One letter; or say --all.")] = None,
     every: AllLetters = False,
-    event: Annotated[str | None, typer.Option(help="With --all: only of this event, such as LeadCreated.")] = None,
+    event: Annotated[
+        str | None, typer.Option("--type", help="With --all: only this event, such as LeadCreated.")
+    ] = None,
 ) -> None:
     """Have the running service apply it again, once its cause is mended: a contract, a rule, a bug.
 

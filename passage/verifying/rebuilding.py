@@ -33,6 +33,8 @@ from shared.inbox.positions import NUMBER
 BATCH = 200
 """Subjects per snapshot: a long one would keep dead rows of the whole database from being cleaned away."""
 LOOK_AGAIN_SECONDS = 1.0
+CERTAIN = 1_000
+"""With more differences than this nothing is passing any more: they are told without a second look."""
 NAMED = 20
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -69,6 +71,10 @@ class Difference:
     key: str
     told: str
 
+    @property
+    def place(self) -> tuple[UUID, str, str]:
+        return (self.subject, self.table, self.key)
+
     def __str__(self) -> str:
         return f"{self.table} of {self.subject} ({self.key}): {self.told}"
 
@@ -99,9 +105,7 @@ async def compare(owner: str, model: Model) -> Finding:
         after: UUID | None = FIRST
         while after is not None:
             until = await _until(scratch.conn, after, found)
-            suspected = await _look(scratch, model, after, until or LAST, found)
-            for subject in sorted({one.subject for one in suspected}):
-                found.differences += await _look_again(scratch, model, subject)
+            found.differences += await _surely(scratch, model, after, until or LAST, found)
             after = until
     return _told(model, found, time.monotonic() - began)
 
@@ -113,10 +117,14 @@ async def _until(conn: asyncpg.Connection, after: UUID, found: Compared) -> UUID
     return rows[-1]["subject"] if len(rows) == BATCH else None
 
 
-async def _look_again(scratch: Scratch, model: Model, subject: UUID) -> list[Difference]:
-    """In a snapshot of its own, a moment later: what was only passing is gone by then."""
+async def _surely(scratch: Scratch, model: Model, after: UUID, until: UUID, found: Compared) -> list[Difference]:
+    """What differs in two snapshots, a moment apart: what was only passing is gone by then."""
+    suspected = await _look(scratch, model, after, until, found)
+    if not suspected or len(found.differences) > CERTAIN:
+        return suspected
     await asyncio.sleep(LOOK_AGAIN_SECONDS)
-    return await _look(scratch, model, UUID(int=subject.int - 1), subject, Compared())
+    before = {one.place for one in suspected}
+    return [one for one in await _look(scratch, model, after, until, Compared()) if one.place in before]
 
 
 async def _look(scratch: Scratch, model: Model, after: UUID, until: UUID, found: Compared) -> list[Difference]:

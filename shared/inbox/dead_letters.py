@@ -25,7 +25,8 @@ insert into dead_letters as d
     (fingerprint, source, subject, sequence, type, reason, error, topic, partition, "offset", record)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (fingerprint) do update
-   set reason = excluded.reason, error = excluded.error, failed_at = clock_timestamp(),
+   set reason = excluded.reason, error = excluded.error,
+       failed_at = case when d.resolved_at is null then d.failed_at else excluded.failed_at end,
        wanted = case when d.resolved_at is null then d.wanted when d.resolution = 'dropped' then 'drop' end,
        resolved_at = null, resolution = null, resolved_by = null
 """

@@ -97,7 +97,8 @@ async def test_operations_try_a_letter_again_and_let_it_go(window, desk, intake,
     await expect(page.locator("#reason-error")).to_be_visible()
     assert await violations(page) == []
     await picture(page, "letter-drop")
-    await page.locator("#reason").fill("A test wrote it.")
+    await expect(page.locator("#reason")).to_be_focused()
+    await page.keyboard.type("A test wrote it.")
     await pressed(page.get_by_role("button", name="Let it go for good"))
     await eventually(lambda: rows(calendar.service, OPEN), equals=[], timeout=20)
     await page.reload()

@@ -111,6 +111,10 @@ async def test_replay_asks_the_relay_and_it_does_it(stack, database, eventually)
     assert done.returncode == 0, done.stderr
     waiting = "select count(*) from intake.replay_requests where done_at is null"
     await eventually(lambda: database.fetchval(waiting), equals=0)
+    told = passage("replay", "intake", "--all", "--type", "LeadCreated", "--dry-run", state=stack.state).stdout
+    assert "nothing was asked for" in told
+    assert "dashboard skips" in told
+    assert await database.fetchval("select count(*) from intake.replay_requests where type is not null") == 0
     assert passage("replay", "intake", state=stack.state).returncode == 2
     assert passage("replay", "dashboard", "--all", state=stack.state).returncode == 2
     assert passage("replay", "--needed", state=stack.state).returncode == 0

@@ -189,7 +189,9 @@ async def test_a_handler_that_was_wrong_is_mended_and_the_dead_letter_replayed(i
         await eventually(lambda: rows(dashboard, LETTERS))
         mended.set()
         async with dashboard.transaction(actor="test") as uow:
-            await uow.conn.execute("update dead_letters set wanted = 'replay', wanted_by = 'staff:ops'")
+            assert await letters.replay_all(uow.conn, actor="staff:ops", event="LeadClosed") == 0
+            assert await letters.replay_all(uow.conn, actor="staff:ops") == 1
+            assert await letters.replay_all(uow.conn, actor="staff:ops") == 0
         await eventually(lambda: sequences(dashboard, patient), equals=[1])
         await eventually(lambda: rows(dashboard, "select from dead_letters where resolution = 'replayed'"))
 
