@@ -6,20 +6,17 @@ The base is the dashboard's own consumer, which applies the same events from Kaf
 import os
 import time
 from collections.abc import Iterator, Sequence
-from uuid import UUID
 
 from benchmarks.harness import Figure, Stage, compared, plain
-from benchmarks.harness.events import fill, some_event
+from benchmarks.harness.events import fill, lead, updated
 from passage.doctoring.run import doctor
 from passage.telling import Level
 from passage.verifying.models import MODELS
 from passage.verifying.rebuilding import compare
 from shared.contracts.base import Event
-from shared.contracts.intake import Channel, LeadCreated
 from shared.db.migrate import SERVICES
 from shared.ids import new_id
 from shared.security.keyring import Keyring
-from shared.security.sealing import Box
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -33,7 +30,7 @@ async def measure(stage: Stage) -> Sequence[Figure]:
     async with stage.world() as world:
         for name in SERVICES:
             os.environ.update(world.wiring.variables(name))
-        await fill(world, _events(Keyring.load(world.secrets.clinic_keys), count // EVENTS_EACH))
+        await fill(world, "intake", _events(Keyring.load(world.secrets.clinic_keys), count // EVENTS_EACH))
         async with stage.process(world, "dashboard"), stage.process(world, "intake"):
             began = time.monotonic()
             async with world.connection("dashboard") as conn:
@@ -62,21 +59,6 @@ async def _verified(world: World) -> float:
 def _events(keyring: Keyring, patients: int) -> Iterator[Event]:
     for _ in range(patients):
         patient = new_id()
-        yield _lead(keyring, patient)
-        for _ in range(EVENTS_EACH - 1):
-            yield some_event(patient)
-
-
-def _lead(keyring: Keyring, patient: UUID) -> LeadCreated:
-    key = os.urandom(32)
-    box = Box(patient, key)
-    return LeadCreated(
-        patient_id=patient,
-        key=keyring.wrap(patient, key),
-        channel=Channel.WEB,
-        name=box.seal("Jo Doe"),
-        contact=box.seal_json({"phone": None, "email": None}),
-        has_phone=False,
-        has_email=False,
-        language="en",
-    )
+        yield lead(keyring, patient)
+        for number in range(EVENTS_EACH - 1):
+            yield updated(patient, number)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from passage import upkeep
-from passage.context import OWNER_URL, NotConfigured, connected, load_stack, setting, settings_of
+from passage.context import OWNER_URL, NotConfigured, load_stack, setting, settings_of
 from passage.groups import GROUPS
 from shared.db.migrate import SERVICES
 
@@ -28,7 +28,7 @@ policy = typer.Typer(no_args_is_help=True, help="The clinic's policy file.")
 app.add_typer(policy, name="policy")
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
-for command in (upkeep.doctor, upkeep.verify, upkeep.rebuild, upkeep.replay):
+for command in (upkeep.doctor, upkeep.verify, upkeep.rebuild, upkeep.replay, upkeep.archive):
     app.command()(command)
 
 console = Console()
@@ -131,34 +131,6 @@ def topics(replication: Annotated[int, typer.Option(min=1, help="Copies of each 
     for topic in TOPICS:
         name = settings.kafka_prefix + topic.name
         console.print(f"{name}  {topic.partitions} partitions{'  created' if name in made else ''}", highlight=False)
-
-
-@app.command()
-def archive(
-    folder: Annotated[Path, typer.Argument(help="Where the files go: one compressed file per service and month.")],
-    months: Annotated[
-        int | None,
-        typer.Option(min=1, help="Whole months to keep, instead of each service's LOG_MONTHS_ONLINE."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would go, and what stays and why.")] = False,
-) -> None:
-    """Move old months of the event logs into files, each checked before its month leaves the database."""
-    from passage import archiving
-
-    def online(source: str) -> int | None:
-        return months or settings_of(source).log_months_online
-
-    async def work() -> list[archiving.Month]:
-        today = datetime.now(UTC).date()
-        async with connected(setting(OWNER_URL)) as connection:
-            return await archiving.archive(connection, folder, online, today=today, dry_run=dry_run)
-
-    found = _run(work())
-    for month in found:
-        fate = f"stays: {month.keep}" if month.keep else f"archived in {month.file}" if month.file else "would go"
-        console.print(f"{month.source} {month.first:%Y-%m}: {month.events} events, {fate}", highlight=False)
-    if not found:
-        console.print("nothing is older than what stays online", highlight=False)
 
 
 @app.command(hidden=True)

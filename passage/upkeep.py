@@ -1,7 +1,8 @@
-"""The commands that look after a running system: doctor, verify, rebuild, replay. Each says what to do next."""
+"""Commands that look after a running system: doctor, verify, rebuild, replay, archive. Each says what to do next."""
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from passage import telling
-from passage.context import OWNER_URL, setting
+from passage.context import OWNER_URL, connected, setting, settings_of
 from passage.replaying import PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
 from passage.telling import Finding, Level
 
@@ -137,6 +138,33 @@ def replay(
         return
     asyncio.run(ask(wish))
     console.print(f"asked {source}'s relay; `passage doctor` shows how far it and the consumers are", highlight=False)
+
+
+def archive(
+    folder: Annotated[Path, typer.Argument(help="Where the files go: one compressed file per service and month.")],
+    months: Annotated[
+        int | None,
+        typer.Option(min=1, help="Whole months to keep, instead of each service's LOG_MONTHS_ONLINE."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and what stays and why.")] = False,
+) -> None:
+    """Move old months of the event logs into files, each checked before its month leaves the database."""
+    from passage import archiving
+
+    def online(source: str) -> int | None:
+        return months or settings_of(source).log_months_online
+
+    async def work() -> list[archiving.Month]:
+        today = datetime.now(UTC).date()
+        async with connected(setting(OWNER_URL)) as connection:
+            return await archiving.archive(connection, folder, online, today=today, dry_run=dry_run)
+
+    found = asyncio.run(work())
+    for month in found:
+        fate = f"stays: {month.keep}" if month.keep else f"archived in {month.file}" if month.file else "would go"
+        console.print(f"{month.source} {month.first:%Y-%m}: {month.events} events, {fate}", highlight=False)
+    if not found:
+        console.print("nothing is older than what stays online", highlight=False)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
