@@ -20,7 +20,7 @@ select (select system_identifier from pg_control_system())::text || '/'
 CLAIM_CLUSTER = "update relay set cluster = $1 where cluster is null"
 TAKE_TERM = """
 update relay set term = term + 1
-returning cursor, cursor_at, upper, upper_at, after_id, term
+returning cursor, cursor_at, upper, upper_at, after_id, term, settled_id as settled
 """
 SAVE = """
 update relay set cursor = $2, cursor_at = $3, upper = $4, upper_at = $5, after_id = $6 where term = $1
@@ -52,6 +52,15 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
         or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
    and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
  order by id limit $5
+"""
+# What a restore brought has the transaction ids of a cluster that is gone: all of it is committed, none of it visible
+# by its id here. It is read by id alone, at the beginning of every window that starts from nothing.
+SETTLED_PAGE = """
+select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
+       causation::text, traceparent, body
+  from event_log
+ where id > $1 and id <= $2 and at >= $3::timestamptz - interval '1 day'
+ order by id limit $4
 """
 REQUESTS = """
 select id, subject, from_sequence, from_at, until_at, type, after_id from replay_requests
@@ -86,7 +95,7 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
 """
 REWIND = """
 update relay set cursor = '3:3:', cursor_at = $2, upper = null, upper_at = null, after_id = 0 where term = $1
-returning cursor, cursor_at, upper, upper_at, after_id, term
+returning cursor, cursor_at, upper, upper_at, after_id, term, settled_id as settled
 """
 # The operator's answer to a foreign cluster: see `passage relay --help`.
 SAME_HISTORY = """
@@ -94,8 +103,10 @@ update relay set cluster = $1, cursor = '3:3:', cursor_at = clock_timestamp(), u
        after_id = 0
 """
 RESTORED = """
-update relay set cluster = $1, cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0
+update relay set cluster = $1, cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0,
+       settled_id = (select coalesce(max(id), 0) from event_log)
 """
+FROM_NOTHING = "3:3:"
 
 
 class ForeignCluster(Exception):
@@ -104,7 +115,10 @@ class ForeignCluster(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Published: all that was visible in `cursor`, and of what became visible up to `upper`, ids to `after_id`."""
+    """Published: all that was visible in `cursor`, and of what became visible up to `upper`, ids to `after_id`.
+
+    Up to the id `settled` the log was written in another cluster and restored here.
+    """
 
     cursor: str
     cursor_at: datetime
@@ -112,6 +126,7 @@ class Cursor:
     upper_at: datetime | None
     after_id: int
     term: int
+    settled: int = 0
 
 
 class Row(NamedTuple):
@@ -197,9 +212,13 @@ async def snapshot(conn: asyncpg.Connection) -> tuple[str, datetime]:
 
 
 async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> list[Row]:
-    """The next rows between the two snapshots, by id."""
-    statement = NEXT_PAGE if at.after_id else FIRST_PAGE
-    rows = await conn.fetch(statement, at.cursor, at.upper, at.after_id, at.cursor_at, page)
+    """The next rows between the two snapshots, by id; what was restored is between any snapshot and none."""
+    rows: list[asyncpg.Record] = []
+    if at.cursor == FROM_NOTHING and at.after_id < at.settled:
+        rows = await conn.fetch(SETTLED_PAGE, at.after_id, at.settled, at.cursor_at, page)
+    if len(rows) < page:
+        statement, after = NEXT_PAGE if at.after_id else FIRST_PAGE, max(at.after_id, at.settled)
+        rows += await conn.fetch(statement, at.cursor, at.upper, after, at.cursor_at, page - len(rows))
     return [Row._make(row) for row in rows]
 
 

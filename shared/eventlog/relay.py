@@ -195,7 +195,7 @@ class Relay:
             return _Page(rows, replace(at, after_id=rows[-1].id))
         assert at.upper is not None
         assert at.upper_at is not None
-        return _Page(rows, Cursor(at.upper, at.upper_at, None, None, 0, at.term))
+        return _Page(rows, Cursor(at.upper, at.upper_at, None, None, 0, at.term, at.settled))
 
     async def _save(self, conn: asyncpg.Connection, at: Cursor) -> None:
         if not await cursors.save(conn, at):

@@ -11,10 +11,17 @@ from shared.eventlog import cursor
 from shared.service import Service
 from tests.support.kernel import closed, create_lead, running, updated
 from tests.support.waiting import eventually
+from tests.support.world import World
 
 Read = Callable[[str], Awaitable[list[Envelope]]]
 Make = Callable[..., Service]
 TOPIC = "passage.intake.v1"
+AS_RESTORED = (
+    "alter table intake.event_log disable trigger user",
+    "update intake.event_log set xid = '900000000'",
+    "alter table intake.event_log enable trigger user",
+    "update intake.relay set cluster = 'elsewhere/00000001', cursor = '900000001:900000001:', cursor_at = now()",
+)
 
 
 def first_appearances(envelopes: list[Envelope]) -> dict[UUID, list[int]]:
@@ -151,6 +158,40 @@ async def test_a_cursor_of_another_cluster_is_refused_until_a_person_decides(mak
             return len(await read(TOPIC)) > before and complete(await read(TOPIC), {patient: 1})
 
         await eventually(republished, timeout=20)
+
+
+async def test_a_restored_log_is_published_whole_whatever_its_transaction_ids(
+    kernel: World, make: Make, read: Read
+) -> None:
+    """A dump keeps the old cluster's ids, which the new one may reach in years: nothing waits for that."""
+    service = make("intake")
+    async with running(service):
+        patients = [await create_lead(service) for _ in range(5)]
+    async with kernel.connection() as owner:
+        for statement in AS_RESTORED:
+            await owner.execute(statement)
+        await owner.execute("set search_path = intake")
+        await cursor.adopt_cluster(owner, restored=True)
+    before = len(await read(TOPIC))
+    again = make("intake")
+    assert again.relay is not None
+    again.relay._page = 2
+    async with running(again):
+        async with again.transaction(actor="test") as uow:
+            uow.publish(updated(patients[0]))
+
+        async def whole() -> bool:
+            found = [envelope.subject for envelope in (await read(TOPIC))[before:]]
+            return sorted(found) == sorted([*patients, patients[0]])
+
+        await eventually(whole, timeout=20)
+        async with again.transaction(actor="test") as uow:
+            await uow.conn.execute("insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')")
+
+        async def twice() -> bool:
+            return len(await read(TOPIC)) == before + 12
+
+        await eventually(twice, timeout=20)
 
 
 async def test_replay_goes_back_by_time_and_by_subject(intake: Service, read: Read) -> None:
