@@ -27,8 +27,8 @@ test: ready  ## everything: style, types, walls, unit to browser
 	@$(MAKE) --no-print-directory lint
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-chaos: ready  ## everything broken while it works, then twelve invariants: MINUTES=3, SEED=… to repeat a run
-	@$(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+chaos: ready  ## everything broken while it works, then twelve invariants: MINUTES=3, SEED=…, FAULT=words
+	@$(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--only "$(FAULT)")
 	@$(RUN) -m pytest -q -s --show-capture=no tests/chaos/test_mutants.py
 
 lint: ready  ## style, types, walls

@@ -83,6 +83,7 @@ class Arena(Stack):
         self.unsure: list[tuple[datetime, datetime]] = []
         self.poison: list[Poison] = []
         self.tampered: set[str] = set()
+        self.delayed: list[str] = []
         self.wiped_at: datetime | None = None
         self.samples: list[Sample] = []
         self.said_again: Callable[[str], bool] = lambda _patient: False
@@ -153,19 +154,16 @@ class Arena(Stack):
         return await eventually(once, timeout=60, every=0.1, tolerate=AWAY)
 
     async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
-        """Rows, read by the owner."""
-        conn = await self.connect()
-        try:
-            return list(await conn.fetch(sql, *arguments))
-        finally:
-            await conn.close()
+        """Rows, read by the owner; again where the database went away meanwhile."""
 
-    async def execute(self, sql: str, *arguments: Any) -> None:
-        conn = await self.connect()
-        try:
-            await conn.execute(sql, *arguments)
-        finally:
-            await conn.close()
+        async def once() -> tuple[list[Any]]:
+            conn = await self.connect()
+            try:
+                return (list(await conn.fetch(sql, *arguments)),)
+            finally:
+                conn.terminate()
+
+        return (await eventually(once, timeout=60, every=0.1, tolerate=AWAY))[0]
 
     async def business_now(self) -> datetime:
         """What time the stack thinks it is."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from deploy.embedded.broker import JvmBroker
 from deploy.embedded.processes import StartFailed
-from tests.chaos import faults, faults_outside
+from tests.chaos import faults, faults_outside, faults_restore
 from tests.chaos.arena import AWAY, CONSUMERS, REPLICA, Arena
 from tests.chaos.clients import Crowd, work
 from tests.chaos.collect import behind, collect, waiting
@@ -30,7 +30,8 @@ ALL: tuple[type[Fault], ...] = (
     faults.BrokerWiped, faults.PostgresStopped, faults.ConnectionsEnded, faults.LongTransaction,
     faults_outside.Duplicates, faults_outside.PoisonRecords, faults_outside.Missing, faults_outside.Reordered,
     faults_outside.CarrierDown, faults_outside.CarrierAccepts500, faults_outside.CarrierSlow,
-    faults_outside.ClockByHours, faults_outside.RollingRestart,
+    faults_outside.ClockByHours, faults_outside.ClockOverDst, faults_outside.RollingRestart,
+    faults_restore.Restored,
 )  # fmt: skip
 DST_EVES = (datetime(2027, 3, 13, 15, 0), datetime(2027, 11, 6, 15, 0))  # noqa: DTZ001  the clinic's wall clock
 """The afternoons before both days on which the clinic's clocks change."""
@@ -39,13 +40,13 @@ WARM = 12
 """Contacts before the first fault."""
 
 
-def faults_of(seed: int, *, quick: bool) -> list[Fault]:
-    """Every fault once, each service killed once, in an order drawn from the seed."""
+def faults_of(seed: int, *, quick: bool, only: str = "") -> list[Fault]:
+    """Every fault once, each service killed once, in an order drawn from the seed; `only` those whose name has it."""
     drawn = random.Random(seed)
     chosen: list[Fault] = [kind(drawn) for kind in ALL if kind is not faults.KillService and (kind.quick or not quick)]
     chosen += [faults.KillService(drawn, name) for name in (*CONSUMERS, "identity")]
     drawn.shuffle(chosen)
-    return chosen
+    return [one for one in chosen if only in one.what]
 
 
 def broker_kind() -> Literal["jvm", "embedded"]:
@@ -62,8 +63,8 @@ def broker_kind() -> Literal["jvm", "embedded"]:
 class Campaign:
     """See the module. `minutes` 0 is the short run: each quick fault once."""
 
-    def __init__(self, folder: Path, *, seed: int, minutes: float = 0) -> None:
-        self.seed, self.minutes, self.folder = seed, minutes, folder
+    def __init__(self, folder: Path, *, seed: int, minutes: float = 0, only: str = "") -> None:
+        self.seed, self.minutes, self.folder, self.only = seed, minutes, folder, only
         self.kafka = broker_kind()
         self.history = History(folder / "history.jsonl")
         self.arena = Arena(folder / "state", kafka=self.kafka, history=self.history, seed=seed)
@@ -117,7 +118,7 @@ class Campaign:
         ends = asyncio.get_running_loop().time() + self.minutes * 60
         round_ = 0
         while True:
-            for fault in faults_of(self.seed + round_, quick=self.minutes == 0):
+            for fault in faults_of(self.seed + round_, quick=self.minutes == 0, only=self.only):
                 if round_ and asyncio.get_running_loop().time() >= ends:
                     return
                 await self._one(fault)

@@ -134,7 +134,7 @@ async def collect(arena: Arena, crowd: Crowd, page: OpenPage | None) -> Facts:
             samples=arena.samples,
             log=await _log(conn),
             effects=await _effects(conn),
-            waiting=await waiting(conn),
+            waiting=await waiting(conn) | ({"held up by a long transaction": arena.delayed} if arena.delayed else {}),
         )
         await _inboxes(conn, arena.keyring, facts)
         await _people(conn, arena.keyring, facts)

@@ -32,6 +32,9 @@ ALL_OF_US = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where datname = current_database() and pid <> pg_backend_pid() and application_name <> ''
 """
+BESIDE = """
+select event_id, subject from intake.event_log where at > now() - make_interval(secs => $1) order by id limit 20
+"""
 SOME_PATIENT = "select subject from intake.streams order by random() limit 1"
 
 
@@ -171,11 +174,7 @@ class BrokerWiped(Fault):
         await arena.forget_topics()
 
     async def heal(self, arena: Arena) -> None:
-        assert arena.broker is not None
-        # The supervisor launches it; until then there is no process to wait for.
-        first = arena.members["broker"]
-        await eventually(lambda: first.program.running, timeout=30)
-        await asyncio.to_thread(arena.broker.wait)
+        await broker_answers(arena)
         await arena.command("topics")
         for name in CONSUMERS:
             arena.kill_now(name)
@@ -217,6 +216,8 @@ class LongTransaction(Fault):
         self._began = 0.0
 
     async def inject(self, arena: Arena) -> None:
+        # Judged alone: a relay that waits for its broker delays everybody.
+        await arena.ready("intake", REPLICA)
         conn = await arena.connect()
         await conn.execute("set search_path = intake")
         await conn.execute("begin")
@@ -229,18 +230,27 @@ class LongTransaction(Fault):
 
     async def heal(self, arena: Arena) -> None:
         assert self._conn is not None
+        late = await self._not_published(arena)
+        arena.delayed += late
         with contextlib.suppress(*AWAY):
-            await self._others_went_on(arena)
             await self._conn.execute("commit")
-        await self._conn.close(timeout=2)
+        self._conn.terminate()
 
-    async def _others_went_on(self, arena: Arena) -> None:
-        rows = await arena.fetch(
-            "select event_id from intake.event_log where at > now() - make_interval(secs => $1) order by id limit 5",
-            time.monotonic() - self._began,
-        )
-        late = {str(row[0]) for row in rows}
-        await eventually(lambda: late <= arena.tap.ids, timeout=20)
+    async def _not_published(self, arena: Arena) -> list[str]:
+        """What others committed beside it and what is not on the topic after a while."""
+        since = time.monotonic() - self._began
+        beside = {str(row["event_id"]): str(row["subject"]) for row in await arena.fetch(BESIDE, since)}
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: beside.keys() <= arena.tap.ids, timeout=30)
+        return [subject for id_, subject in beside.items() if id_ not in arena.tap.ids]
+
+
+async def broker_answers(arena: Arena) -> None:
+    """Until the supervisor has launched it again, and it serves."""
+    assert arena.broker is not None
+    member = arena.members["broker"]
+    await eventually(lambda: member.again_at is None and member.program.running, timeout=30)
+    await asyncio.to_thread(arena.broker.wait)
 
 
 async def leader(arena: Arena) -> str:

@@ -256,6 +256,15 @@ class ClockByHours(Fault):
         await asyncio.sleep(0.5)
 
 
+class ClockOverDst(Fault):
+    """Business time jumps to the next day, on which the clinic's clocks change."""
+
+    name = "clock moved over the day on which clocks change"
+
+    async def inject(self, arena: Arena) -> None:
+        await arena.move_clock(timedelta(hours=19))
+
+
 class RollingRestart(Fault):
     """Every service ends as asked and starts again, one after the other."""
 
