@@ -131,13 +131,21 @@ async def leads_over_http(crowd: Crowd, random_: random.Random, who: str) -> Non
 
 
 async def submissions_over_kafka(crowd: Crowd, random_: random.Random, who: str) -> None:
-    """A producer that prefers Kafka; what the broker did not acknowledge it sends again, with the same key."""
-    while not crowd.stop.is_set():
+    """A producer that prefers Kafka. What the broker did not acknowledge it sends again, with the same key; and when it
+    is told that the broker was emptied, all that it sent, because nobody knows what had been read.
+    """
+    sent: dict[str, bytes] = {}
+    epoch = 0
+    while not crowd.stop.is_set() or epoch != crowd.arena.tap.epoch:
         producer = AIOKafkaProducer(bootstrap_servers=crowd.arena.kafka_address, acks="all", request_timeout_ms=5_000)
         try:
             await producer.start()
-            while not crowd.stop.is_set():
-                await _submit(crowd, random_, who, producer)
+            while not crowd.stop.is_set() or epoch != crowd.arena.tap.epoch:
+                if epoch != crowd.arena.tap.epoch:
+                    for key, words in list(sent.items()):
+                        await producer.send_and_wait(SUBMISSIONS, words, key=key.encode())
+                    epoch = crowd.arena.tap.epoch
+                await _submit(crowd, random_, who, producer, sent)
                 await crowd.pause(random_, 0.2, 0.5)
         except (KafkaError, OSError) as error:
             crowd.arena.history.note(who, "", "the broker is away", error=type(error).__name__)
@@ -146,7 +154,9 @@ async def submissions_over_kafka(crowd: Crowd, random_: random.Random, who: str)
             await producer.stop()
 
 
-async def _submit(crowd: Crowd, random_: random.Random, who: str, producer: AIOKafkaProducer) -> None:
+async def _submit(
+    crowd: Crowd, random_: random.Random, who: str, producer: AIOKafkaProducer, sent: dict[str, bytes]
+) -> None:
     key = uuid.UUID(int=random_.getrandbits(128), version=4).hex
     email = f"{key[:12]}@submitted.example"
     words = json.dumps({"name": f"Letter {key[:6]}", "email": email, "consent_email": True}).encode()
@@ -156,6 +166,7 @@ async def _submit(crowd: Crowd, random_: random.Random, who: str, producer: AIOK
         await producer.send_and_wait(SUBMISSIONS, words, key=key.encode())
     crowd.arena.history.note(who, key, "acknowledged")
     crowd.contacts.append(Contact(key, "kafka", email, 202))
+    sent[key] = words
 
 
 async def texts(crowd: Crowd, random_: random.Random, who: str) -> None:
