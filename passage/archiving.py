@@ -39,7 +39,8 @@ _COUNT = "select count(*), min(id), max(id) from {source}.event_log where at >= 
 _UNPUBLISHED = """
 select exists (select from {source}.event_log
                 where at >= $1 and at < $2
-                  and not pg_visible_in_snapshot(xid, (select cursor::pg_snapshot from {source}.relay)))
+                  and not pg_visible_in_snapshot(xid, (select cursor::pg_snapshot from {source}.relay))
+                  and id > (select case when cursor = '3:3:' then 0 else settled_id end from {source}.relay))
     or exists (select from {source}.replay_requests where done_at is null)
 """
 _NEEDED = """

@@ -33,6 +33,7 @@ select count(*) as waiting, min(at) as oldest from (
      where (xid >= pg_snapshot_xmax($1::text::pg_snapshot)
             or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
        and at >= $2::timestamptz - interval '1 day'
+       and id > (select case when cursor = '3:3:' then 0 else settled_id end from {source}.relay)
        and not ($3::text is not null and id <= $4 and pg_visible_in_snapshot(xid, $3::text::pg_snapshot))
      limit $5) w
 """

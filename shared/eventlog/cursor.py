@@ -82,7 +82,7 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
        causation::text, traceparent, body
   from event_log
  where subject = $1 and sequence >= $2 and ($3::text is null or type = $3)
-   and (pg_visible_in_snapshot(xid, $4::text::pg_snapshot) or at < $5::timestamptz - interval '1 day')
+   and (pg_visible_in_snapshot(xid, $4::text::pg_snapshot) or at < $5::timestamptz - interval '1 day' or id <= $6)
  order by sequence limit 10000
 """
 OF_RANGE = """
@@ -90,8 +90,8 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
        causation::text, traceparent, body
   from event_log
  where id > $1 and at >= $2 and at < $3 and ($4::text is null or type = $4)
-   and (pg_visible_in_snapshot(xid, $5::text::pg_snapshot) or at < $6::timestamptz - interval '1 day')
- order by id limit $7
+   and (pg_visible_in_snapshot(xid, $5::text::pg_snapshot) or at < $6::timestamptz - interval '1 day' or id <= $7)
+ order by id limit $8
 """
 REWIND = """
 update relay set cursor = '3:3:', cursor_at = $2, upper = null, upper_at = null, after_id = 0 where term = $1
@@ -127,6 +127,11 @@ class Cursor:
     after_id: int
     term: int
     settled: int = 0
+
+    @property
+    def settled_passed(self) -> int:
+        """Up to which id what was restored has been published here."""
+        return min(self.after_id, self.settled) if self.cursor == FROM_NOTHING else self.settled
 
 
 class Row(NamedTuple):
@@ -234,15 +239,15 @@ async def request_subject(conn: asyncpg.Connection, subject: UUID, from_sequence
 
 async def of_subject(conn: asyncpg.Connection, at: Cursor, request: Request) -> list[Row]:
     """The subject's events from the requested sequence on, as far as they were published."""
-    rows = await conn.fetch(OF_SUBJECT, request.subject, request.from_sequence, request.type, at.cursor, at.cursor_at)
+    about = (request.subject, request.from_sequence, request.type)
+    rows = await conn.fetch(OF_SUBJECT, *about, at.cursor, at.cursor_at, at.settled_passed)
     return [Row._make(row) for row in rows]
 
 
 async def of_range(conn: asyncpg.Connection, at: Cursor, request: Request, page: int) -> list[Row]:
     """The next events of the requested time, as far as they were published."""
-    rows = await conn.fetch(
-        OF_RANGE, request.after_id, request.from_at, request.until_at, request.type, at.cursor, at.cursor_at, page
-    )
+    about = (request.after_id, request.from_at, request.until_at, request.type)
+    rows = await conn.fetch(OF_RANGE, *about, at.cursor, at.cursor_at, at.settled_passed, page)
     return [Row._make(row) for row in rows]
 
 

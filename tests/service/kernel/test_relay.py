@@ -192,6 +192,13 @@ async def test_a_restored_log_is_published_whole_whatever_its_transaction_ids(
             return len(await read(TOPIC)) == before + 12
 
         await eventually(twice, timeout=20)
+        async with again.transaction(actor="test") as uow:
+            await cursor.request_subject(uow.conn, patients[1], 1, "test")
+        await eventually(lambda: _said_again(read, before + 13), timeout=20)
+
+
+async def _said_again(read: Read, records: int) -> bool:
+    return len(await read(TOPIC)) == records
 
 
 async def test_replay_goes_back_by_time_and_by_subject(intake: Service, read: Read) -> None:
