@@ -3,6 +3,7 @@ that it leaves. The mutants are judged over these by the same functions as a who
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, Self
@@ -121,6 +122,8 @@ class Scene:
     async def facts(self, *, consumer: bool = False) -> Facts:
         """What stands in the tables and on the topic now."""
         async with self.world.connection() as conn:
+            if self._reader is not None:
+                await self._read_on(conn)
             log = [
                 Logged(str(r["event_id"]), "intake", str(r["subject"]), r["sequence"], r["type"], r["at"])
                 for r in await conn.fetch(LOG)
@@ -144,6 +147,17 @@ class Scene:
                     (CONSUMER, TOPIC, partition): offset for partition, offset in (await committed(self.world)).items()
                 }
         return facts
+
+    async def _read_on(self, conn: asyncpg.Connection) -> None:
+        """Partitions are read in no order: until all that was logged is here, or a mutant has had its time."""
+        wanted = {str(r["event_id"]) for r in await conn.fetch(LOG)}
+
+        async def here() -> bool:
+            await self.appeared(UUID(int=0))
+            return wanted <= {record.id for record in self.records}
+
+        with contextlib.suppress(AssertionError):
+            await eventually(here, timeout=2 if self.mutated else 20)
 
 
 async def _has_effect(conn: asyncpg.Connection, subject: UUID) -> bool:
