@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.harness import Figure, Stage, compared, plain
-from benchmarks.harness.events import fill, lead, updated
+from benchmarks.harness.events import EVENTS_PER_PATIENT, fill, lead, updated
 from passage.doctoring.run import doctor
 from passage.telling import Level
 from passage.verifying.models import MODELS
@@ -20,7 +20,6 @@ from shared.security.keyring import Keyring
 from tests.support.waiting import eventually
 from tests.support.world import World
 
-EVENTS_EACH = 10
 APPLIED = "select coalesce(sum(sequence), 0)::bigint from inbox"
 
 
@@ -30,7 +29,7 @@ async def measure(stage: Stage) -> Sequence[Figure]:
     async with stage.world() as world:
         for name in SERVICES:
             os.environ.update(world.wiring.variables(name))
-        await fill(world, "intake", _events(Keyring.load(world.secrets.clinic_keys), count // EVENTS_EACH))
+        await fill(world, "intake", _events(Keyring.load(world.secrets.clinic_keys), count // EVENTS_PER_PATIENT))
         async with stage.process(world, "dashboard"), stage.process(world, "intake"):
             began = time.monotonic()
             async with world.connection("dashboard") as conn:
@@ -60,5 +59,5 @@ def _events(keyring: Keyring, patients: int) -> Iterator[Event]:
     for _ in range(patients):
         patient = new_id()
         yield lead(keyring, patient)
-        for number in range(EVENTS_EACH - 1):
+        for number in range(EVENTS_PER_PATIENT - 1):
             yield updated(patient, number)

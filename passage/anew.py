@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from passage.context import connected
+from passage.context import NotConfigured, connected
 from shared.contracts.base import SOURCES
 from shared.db.migrate import fill
 
@@ -31,13 +31,29 @@ _FORGET = (
 )
 _ASK_ALL = "insert into {source}.replay_requests (from_at, requested_by) values ('-infinity', $1)"
 _ASK = "insert into {source}.replay_requests (subject, requested_by) values ($1, $2)"
+_ARCHIVED = """
+select exists (select from {source}.event_log_archive where events > 0)
+   and ($1::uuid is null
+        or exists (select from {source}.streams s where s.subject = $1
+                      and not exists (select from {source}.event_log e where e.subject = $1 and e.sequence = 1)))
+"""
 _PATIENCE = "set local lock_timeout = '30s'"
 
 
 async def rebuild(owner: str, subject: UUID | None) -> None:
-    """Forget, and ask for the events again; the running dashboard takes them in as they come."""
+    """Forget, and ask for the events again; the running dashboard takes them in as they come.
+
+    Raises:
+        NotConfigured: some of the events were archived: nothing is forgotten that could not be built again.
+    """
     async with connected(owner) as connection, connection.transaction():
         await connection.execute(_PATIENCE)
+        for source in SOURCES:
+            if await connection.fetchval(fill(_ARCHIVED, source=source), subject):
+                raise NotConfigured(
+                    f"some of {source}'s events were archived: read these months in again first, or mend the rows by "
+                    "hand"
+                )
         await (_everything(connection) if subject is None else _one(connection, subject))
 
 

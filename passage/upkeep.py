@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from passage import telling
+from passage import archiving, telling
 from passage.context import OWNER_URL, connected, setting, settings_of
-from passage.replaying import PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
+from passage.replaying import BEGINNING, PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
 from passage.telling import Finding, Level
 
 console = Console()
@@ -135,9 +135,14 @@ def replay(
     wish = Wish(source_of(source), subject, from_sequence, _utc(since), _utc(until), event)
     if dry_run:
         _tell_forecast(wish, asyncio.run(forecast(setting(OWNER_URL), wish)))
-        return
-    asyncio.run(ask(wish))
-    console.print(f"asked {source}'s relay; `passage doctor` shows how far it and the consumers are", highlight=False)
+    else:
+        asyncio.run(ask(wish))
+        console.print(
+            f"asked {source}'s relay; `passage doctor` shows how far it and the consumers are", highlight=False
+        )
+    moment = None if subject else (wish.since or BEGINNING)
+    for line in asyncio.run(archiving.missing(source, subject=subject, from_sequence=from_sequence, since=moment)):
+        errors.print(f"[yellow]archived:[/] {line}", highlight=False)
 
 
 def archive(
@@ -149,7 +154,6 @@ def archive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and what stays and why.")] = False,
 ) -> None:
     """Move old months of the event logs into files, each checked before its month leaves the database."""
-    from passage import archiving
 
     def online(source: str) -> int | None:
         return months or settings_of(source).log_months_online

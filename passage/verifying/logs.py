@@ -18,18 +18,28 @@ NAMED = 10
 """Single cases that are named; their number is told in any case."""
 
 # Within a subject the n-th event by log id must have the sequence n, and the last one the number that `streams` holds.
+# Where months were archived, the first ones are missing: as many as the archive holds.
 _SEQUENCES = """
 with placed as (
-    select subject, sequence, row_number() over (partition by subject order by id) as place from {source}.event_log
+    select subject, sequence, row_number() over (partition by subject order by id) as place,
+           min(sequence) over (partition by subject) as first
+      from {source}.event_log
 ), told as (
-    select subject, count(*) as events, min(sequence) filter (where sequence <> place) as wrong, max(sequence) as last
+    select subject, count(*) as events, min(first) as first, max(sequence) as last,
+           min(sequence) filter (where sequence - place <> first - 1) as wrong
       from placed group by subject
+), archive as (
+    select coalesce(sum(events), 0)::bigint as events from {source}.event_log_archive
 ), judged as (
     select subject, coalesce(t.events, 0) as events, t.last, s.sequence as given, t.wrong,
-           t.wrong is not null or t.last is distinct from s.sequence as broken
-      from told t full join {source}.streams s using (subject)
+           coalesce(t.first - 1, s.sequence) as gone,
+           t.wrong is not null
+           or (t.last is distinct from s.sequence and not (t.subject is null and a.events > 0))
+           or (t.first > 1 and a.events = 0) as broken
+      from told t full join {source}.streams s using (subject) cross join archive a
 )
 select coalesce(sum(events), 0)::bigint as events, count(*) as subjects, count(*) filter (where broken) as broken,
+       coalesce(sum(gone), 0)::bigint as gone, (select events from archive) as archived,
        (array_agg(subject || ': ' || events || ' events, the last is number ' || coalesce(last::text, 'none') || ', '
                   || coalesce(given::text, 'none') || ' were given out' || coalesce(', out of place from ' || wrong, '')
                   order by subject) filter (where broken))[1:10] as named
@@ -65,8 +75,18 @@ async def event_logs(owner: asyncpg.Connection) -> list[Finding]:
 async def _log(owner: asyncpg.Connection, source: Source) -> Finding:
     row = await owner.fetchrow(fill(_SEQUENCES, source=source))
     what, all_of_it = f"{source}: event log", f"{row['events']:,} events of {row['subjects']:,} subjects"
-    if not row["broken"]:
+    if row["archived"]:
+        all_of_it += f", {row['archived']:,} more in the archive"
+    if not row["broken"] and row["gone"] == row["archived"]:
         return Finding(Level.FINE, what, f"{all_of_it}, none missing, all in order")
+    if not row["broken"]:
+        return Finding(
+            Level.ACT,
+            what,
+            f"{all_of_it}; {row['gone']:,} are not here",
+            "events left the log otherwise than by `passage archive`: keep a copy of the database as it is, and "
+            "compare it with a backup",
+        )
     return Finding(
         Level.ACT,
         what,

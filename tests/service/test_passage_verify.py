@@ -3,6 +3,7 @@
 import pytest
 
 from passage.anew import rebuild
+from passage.context import NotConfigured
 from passage.telling import Level
 from shared.audit import audit, seal
 from shared.contracts import intake as i
@@ -95,21 +96,51 @@ async def test_the_whole_board_is_rebuilt(world, day, eventually):
     assert {one.level for one in found.values()} == {Level.FINE}
 
 
+async def test_what_was_archived_is_counted_and_left_out(world, day, eventually):
+    old = await day.lead("Old")
+    await day.say("intake", i.LeadClosed(patient_id=old, reason="no_reply"))
+    await taken(world, eventually)
+    async with world.connection() as owner:
+        await owner.execute(BY_HAND)
+        put_back = await taken_out(owner, old, 1)
+        await owner.execute(
+            "insert into intake.event_log_archive (first_at, until_at, events, file, sha256)"
+            " values ('2020-01-01', '2020-02-01', 1, 'event_log_2020_01.csv.gz', '')"
+        )
+        found = await verified(world, "logs", "dashboard")
+        assert found["intake: event log"].level is Level.FINE
+        assert "1 more in the archive" in found["intake: event log"].figure
+        assert "1 subjects left out" in found["dashboard: read model"].figure
+        assert found["dashboard: read model"].level is Level.FINE
+        with pytest.raises(NotConfigured, match="archived"):
+            await rebuild(world.dsn(), old)
+        await owner.execute("update intake.event_log_archive set events = 2")
+        more = (await verified(world, "logs"))["intake: event log"]
+        await owner.execute("delete from intake.event_log_archive")
+        await put_back()
+    assert more.level is Level.ACT
+    assert "1 are not here" in more.figure
+
+
+async def taken_out(owner, subject, sequence):
+    """Remove an event from intake's log by hand; call what comes back to put it in again."""
+    kept = await owner.fetchrow(
+        "delete from intake.event_log where subject = $1 and sequence = $2 returning *", subject, sequence
+    )
+    columns, places = ", ".join(kept.keys()), ", ".join(f"${n}" for n in range(1, len(kept) + 1))
+    again = f"insert into intake.event_log ({columns}) overriding system value values ({places})"
+    return lambda: owner.execute(again, *kept.values())
+
+
 async def test_an_event_that_is_gone_and_a_consumer_from_the_future_are_named(world, day, eventually):
     broken, ahead = await day.lead("Broken"), await day.lead("Ahead")
     await taken(world, eventually)
     async with world.connection() as owner:
         await owner.execute(BY_HAND)
-        kept = await owner.fetch("select * from intake.event_log where subject = $1", broken)
-        await owner.execute("delete from intake.event_log where subject = $1", broken)
+        put_back = await taken_out(owner, broken, 1)
         await owner.execute("update dashboard.inbox set sequence = 7 where subject = $1", ahead)
         found = await verified(world, "logs")
-        columns = ", ".join(kept[0].keys())
-        await owner.execute(
-            f"insert into intake.event_log ({columns}) overriding system value"
-            f" values ({', '.join(f'${n}' for n in range(1, len(kept[0]) + 1))})",
-            *kept[0].values(),
-        )
+        await put_back()
         await owner.execute("update dashboard.inbox set sequence = 1 where subject = $1", ahead)
     log, position = found["intake: event log"], found["dashboard: position in intake"]
     assert log.details == (f"{broken}: 0 events, the last is number none, 1 were given out",)
