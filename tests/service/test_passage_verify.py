@@ -1,5 +1,7 @@
 """`passage verify`: what is equal is said to be, and what somebody changed by hand is named by its id."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from passage.anew import rebuild
@@ -7,6 +9,7 @@ from passage.context import NotConfigured
 from passage.telling import Level
 from shared.audit import audit, seal
 from shared.contracts import intake as i
+from shared.contracts.assessment import SafetyConcernRaised
 from shared.ids import new_id
 from tests.support.dashboard import Producers
 from tests.support.operating import operating, verified
@@ -167,3 +170,30 @@ async def test_a_broken_link_of_an_audit_chain_is_named(world, day):
     assert "seal 2 does not fit its rows" in told.figure
     assert "rows 2 to 2" in told.figure
     assert "incident" in told.do
+
+
+async def test_what_others_keep_of_a_fact_is_compared_too(world, day, eventually, monkeypatch):
+    async with world.start("scheduling"), world.start("assessment"), world.connection() as owner:
+        operating(world, monkeypatch)
+        patient, concern = await day.lead("Known"), new_id()
+        raised = SafetyConcernRaised(
+            patient_id=patient, concern_id=concern, kind="suicidality", level="high", raised_at=datetime.now(UTC)
+        )
+        await day.say("assessment", raised)
+        kept = "select count(*) from scheduling.concerns where concern_id = $1"
+        await eventually(lambda: owner.fetchval(kept, concern), equals=1, timeout=60)
+        opened = "select count(*) from assessment.charts where patient_id = $1"
+        await eventually(lambda: owner.fetchval(opened, patient), equals=1, timeout=60)
+        parts = ("scheduling", "assessment")
+        assert {one.level for one in (await verified(world, *parts)).values()} == {Level.FINE}
+        await owner.execute("update scheduling.concerns set cleared = true where concern_id = $1", concern)
+        await owner.execute("delete from assessment.charts where patient_id = $1", patient)
+        await owner.execute("delete from assessment.patient_keys where subject = $1", patient)
+        found = await verified(world, *parts)
+    assert found["scheduling: facts of others"].details == (
+        f"concerns of {patient} ({concern}): cleared is true, rebuilt false",
+    )
+    assert found["assessment: facts of others"].details == (
+        f"charts of {patient} (chart): missing here",
+        f"patient_keys of {patient} (known): missing here",
+    )
