@@ -25,7 +25,7 @@ class ServiceSettings(BaseSettings):
     environment: Environment = "production"
     database_url: SecretStr
     database_pool: int = Field(default=8, ge=1, le=200)
-    database_wait_seconds: float = Field(default=5.0, gt=0, le=60)
+    database_wait_seconds: float = Field(default=10.0, gt=0, le=60)
     """How long a request waits for a connection, or for its turn to be written, before it is told to come back."""
 
     requests_at_once: int = Field(default=256, ge=8, le=10_000)

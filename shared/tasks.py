@@ -4,9 +4,9 @@ The promise: one task per kind, subject and occurrence, however often its cause 
 from here and nowhere else. A task is closed by a fact or by a person, once.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 import asyncpg
@@ -14,19 +14,12 @@ import asyncpg
 from shared.contracts.base import WrappedKey
 from shared.contracts.tasks import TaskClosed, TaskRaised
 from shared.ids import new_id
+from shared.security.sealing import Box
 from shared.uow import UnitOfWork
 
 RAISE = """
 insert into tasks (id, kind, subject, occurrence, patient_id, role, deadline, appointment_id, raised_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-on conflict (kind, subject, occurrence) do nothing
-returning id
-"""
-RAISE_MANY = """
-insert into tasks (id, kind, subject, occurrence, patient_id, role, deadline, detail, raised_at)
-select id, kind, subject, occurrence, subject, role, deadline, detail, $8
-  from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-    as t(id, kind, subject, occurrence, role, deadline, detail)
 on conflict (kind, subject, occurrence) do nothing
 returning id
 """
@@ -123,35 +116,39 @@ class PatientTask:
     detail: str | None = None
 
 
-async def raise_many(uow: UnitOfWork, wanted: Sequence[PatientTask]) -> None:
-    """Like `raise_task`, for many patients in one statement; for the doors, where leads come in by the hundred.
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task of a patient who is new in this transaction: `row` is written with the patient, then `publish` says so."""
 
-    The tasks' own units of work share the transaction of `uow`.
-    """
-    boxes = {task.patient_id: await uow.keys.box(task.patient_id) for task in wanted if task.detail is not None}
-    tasks = {new_id(): task for task in wanted}
-    sealed = {
-        task_id: None if task.detail is None else boxes[task.patient_id].seal(task.detail)
-        for task_id, task in tasks.items()
-    }
-    columns = [
-        (task_id, task.kind, task.patient_id, task.occurrence, task.role, task.deadline, sealed[task_id])
-        for task_id, task in tasks.items()
-    ]
-    made = {row["id"] for row in await uow.conn.fetch(RAISE_MANY, *map(list, zip(*columns, strict=True)), uow.now)}
-    for task_id, task in tasks.items():
-        if task_id in made:
-            task.uow.publish(
-                TaskRaised(
-                    task_id=task_id,
-                    patient_id=task.patient_id,
-                    kind=task.kind,
-                    occurrence=task.occurrence,
-                    role=task.role,
-                    deadline=task.deadline,
-                    detail=sealed[task_id],
-                )
+    task_id: UUID
+    wanted: PatientTask
+    sealed: str | None
+
+    @classmethod
+    def of(cls, wanted: PatientTask, box: Box) -> Self:
+        """With its detail sealed."""
+        return cls(new_id(), wanted, None if wanted.detail is None else box.seal(wanted.detail))
+
+    @property
+    def row(self) -> tuple[UUID, str, UUID, str, str, datetime | None, str | None]:
+        """Id, kind, patient (who is the subject too), occurrence, role, deadline, detail."""
+        task = self.wanted
+        return (self.task_id, task.kind, task.patient_id, task.occurrence, task.role, task.deadline, self.sealed)
+
+    def publish(self) -> None:
+        """Say that it was raised."""
+        task = self.wanted
+        task.uow.publish(
+            TaskRaised(
+                task_id=self.task_id,
+                patient_id=task.patient_id,
+                kind=task.kind,
+                occurrence=task.occurrence,
+                role=task.role,
+                deadline=task.deadline,
+                detail=self.sealed,
             )
+        )
 
 
 async def close_task(uow: UnitOfWork, *, kind: str, subject: UUID, outcome: str, occurrence: str | None = None) -> int:

@@ -90,7 +90,7 @@ class _Turn:
         await self._held.__aexit__(*error)
 
 
-async def open_pool(dsn: str, *, name: str, size: int, wait_seconds: float = 5.0, most_waiting: int = 256) -> Pool:
+async def open_pool(dsn: str, *, name: str, size: int, wait_seconds: float = 10.0, most_waiting: int = 256) -> Pool:
     """A pool of at most `size` connections, opened lazily after the first two."""
     pool = Pool(
         dsn,

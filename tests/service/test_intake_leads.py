@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from uuid import UUID, uuid4
 
 import httpx
@@ -35,6 +36,26 @@ async def test_a_contact_becomes_a_patient_with_a_key_an_event_and_a_task(intake
     assert created["key"]["kid"]
     assert events[2][1]["kind"] == "answer-lead"
     assert events[2][1]["deadline"].startswith(answer.json()["answer_due"][:19])
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [{"phone": "+18015558801", "message": "é\u0001"}, {"phone": "12"}, {"phone": "+18015558802", "x": 1}, {}, [], "{"],
+)
+async def test_both_ways_of_the_door_answer_alike(intake, lead):
+    """A charset beside the type sends a request the ordinary way, without it the quick one."""
+    body = lead if isinstance(lead, str) else json.dumps(lead)
+    headers = {"x-api-key": intake.key, "idempotency-key": f"both {body}"}
+    quick, ordinary = [
+        await intake.http.post("/api/v1/leads", content=body, headers={**headers, "content-type": kind})
+        for kind in ("application/json", "application/json; charset=utf-8")
+    ]
+    told = [{**answer.json(), "instance": ""} for answer in (quick, ordinary)]
+    assert (quick.status_code, quick.headers["content-type"]) == (
+        ordinary.status_code,
+        ordinary.headers["content-type"],
+    )
+    assert told[0] == told[1]
 
 
 async def test_the_same_phone_fifty_times_at_once_is_one_patient(intake):

@@ -16,7 +16,7 @@ from shared.contracts.base import WrappedKey
 from shared.contracts.intake import ConsentGiven, ConsentKind, ConsentRevoked, LeadUpdated
 from shared.ids import new_id
 from shared.security.sealing import Box
-from shared.tasks import PatientTask, raise_many
+from shared.tasks import NewTask, PatientTask
 from shared.uow import UnitOfWork
 
 ANSWER_LEAD = "answer-lead"
@@ -37,11 +37,13 @@ async def welcome(uow: UnitOfWork, newcomers: Sequence[Newcomer], due: datetime)
     """Make patients of them; somebody answers each by `due`. Their units of work share the transaction of `uow`."""
     if not newcomers:
         return
-    wrapped = await uow.keys.create_many([each.patient_id for each in newcomers])
+    wrapped = uow.keys.make_many([each.patient_id for each in newcomers])
     boxes = {each.patient_id: await uow.keys.box(each.patient_id) for each in newcomers}
     rows = [_row(each, boxes[each.patient_id], due) for each in newcomers]
     phones = [each.points.phone for each in newcomers if each.points.phone is not None]
-    opted_out = await patients.add_patients(uow.conn, rows, phones, due, uow.now)
+    tasks = [NewTask.of(_task(each, due), boxes[each.patient_id]) for each in newcomers]
+    keys = [wrapped[each.patient_id] for each in newcomers]
+    opted_out = await patients.add_patients(uow.conn, rows, keys, tasks, phones, due=due, now=uow.now)
     allowed = {each.patient_id: _allowed(each, opted_out) for each in newcomers}
     agreed = [
         agreed_to(each.uow, each.patient_id, kind, each.contact)
@@ -49,16 +51,10 @@ async def welcome(uow: UnitOfWork, newcomers: Sequence[Newcomer], due: datetime)
         for kind in allowed[each.patient_id]
     ]
     await consents.give_consents(uow.conn, agreed, uow.now)
-    for each in newcomers:
+    for each, task in zip(newcomers, tasks, strict=True):
         key, box = wrapped[each.patient_id], boxes[each.patient_id]
         _publish(each, box, key, due, allowed[each.patient_id], revoked=each.points.phone in opted_out)
-    tasks = [
-        PatientTask(
-            each.uow, ANSWER_LEAD, each.patient_id, "first", FRONT_DESK, deadline=due, detail=each.contact.message
-        )
-        for each in newcomers
-    ]
-    await raise_many(uow, tasks)
+        task.publish()
 
 
 def agreed_to(
@@ -76,6 +72,13 @@ def publish_consent(uow: UnitOfWork, agreed: Agreed) -> None:
             patient_id=agreed.patient_id, consent_id=new_id(), kind=text.kind, text_hash=text.hash,
             text_version=text.version, language=text.language, channel=agreed.channel,
         )
+    )  # fmt: skip
+
+
+def _task(newcomer: Newcomer, due: datetime) -> PatientTask:
+    words = newcomer.contact.message
+    return PatientTask(
+        newcomer.uow, ANSWER_LEAD, newcomer.patient_id, "first", FRONT_DESK, deadline=due, detail=words
     )  # fmt: skip
 
 
