@@ -128,5 +128,5 @@ class Caller(asyncio.Protocol):
         if len(self._buffer) < end + 4 + size:
             return
         body, self._buffer = self._buffer[end + 4 : end + 4 + size], self._buffer[end + 4 + size :]
-        assert self._answer is not None
-        self._answer.set_result((int(head[9:12]), body))
+        if self._answer is not None and not self._answer.done():  # its caller may have been cancelled
+            self._answer.set_result((int(head[9:12]), body))

@@ -30,6 +30,7 @@ CLIENTS = 4
 KNOWN_SHARE = 0.2
 REMEMBERED = 1_000
 ALLOWED_PER_HOUR = {"dead rows": 50_000.0, "connections": 2.0, "WAL MB": 512.0, "behind": 50.0}
+JUDGED_FROM_SECONDS = 600
 ALLOWED_MB_PER_HOUR = 20.0
 STATE = """
 select (select count(*) from pg_stat_activity where datname = current_database()) as connections,
@@ -134,6 +135,11 @@ async def _watch(
 
 
 def _judge(lines: Sequence[tuple[float, dict[str, float]]]) -> int:
+    if lines[-1][0] < JUDGED_FROM_SECONDS:
+        print(
+            f"too short to say what is flat: processes still warm up in the first {JUDGED_FROM_SECONDS // 60} minutes"
+        )
+        return 0
     growing = {}
     for name in lines[0][1]:
         grown = slope([(at, values[name]) for at, values in lines])
