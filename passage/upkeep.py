@@ -133,6 +133,7 @@ def replay(
     if until is not None and since is None:
         raise typer.BadParameter("--until needs --since")
     wish = Wish(source_of(source), subject, from_sequence, _utc(since), _utc(until), event)
+    _tell_archived(wish)
     if dry_run:
         _tell_forecast(wish, asyncio.run(forecast(setting(OWNER_URL), wish)))
     else:
@@ -143,6 +144,15 @@ def replay(
     moment = None if subject else (wish.since or BEGINNING)
     for line in asyncio.run(archiving.missing(source, subject=subject, from_sequence=from_sequence, since=moment)):
         errors.print(f"[yellow]archived:[/] {line}", highlight=False)
+
+
+def _tell_archived(wish: Wish) -> None:
+    """A replay publishes what is in the database; what has gone into files is told."""
+    from passage.archiving import missing
+
+    since = None if wish.subject else wish.since or BEGINNING
+    for line in asyncio.run(missing(wish.source, subject=wish.subject, from_sequence=wish.from_sequence, since=since)):
+        console.print(f"[yellow]archived, so not published again:[/] {line}", highlight=False)
 
 
 def archive(
