@@ -30,6 +30,8 @@ class Record:
 RawHandler = Callable[[UnitOfWork, Record], Awaitable[None]]
 Together = Callable[[UnitOfWork, Sequence[Record]], Awaitable[Sequence[Record]]]
 """Takes many records in one transaction and gives those of which it wrote nothing: each of them goes by itself."""
+Told = Sequence[tuple[Event, Envelope]]
+BatchHandler = Callable[[UnitOfWork, Told], Awaitable[None]]
 
 KERNEL_TYPES = frozenset({LeadCreated.type_from("intake"), PatientErased.type_from("intake")})
 """Read in every service, handler or not: they bring and take a patient's key."""
@@ -42,6 +44,7 @@ class Consumes:
         self.handlers: dict[str, Handler[Any]] = {}
         self.raw_handlers: dict[str, RawHandler] = {}
         self.together: dict[str, Together] = {}
+        self.batch_handler: BatchHandler | None = None
 
     def __call__(self, event: type[E], *, source: Source | None = None) -> Callable[[Handler[E]], Handler[E]]:
         """Have this function called with every `event` of its producer, or of all producers for tasks."""
@@ -72,6 +75,20 @@ class Consumes:
 
         return register
 
+    def everything(self, handler: BatchHandler) -> BatchHandler:
+        """Have this one function called with all events of a transaction, of every type, in the order of applying.
+
+        For a reader of everything, whose statements take many rows as easily as one. A PatientErased is the last of
+        its call. There are no other handlers beside it.
+        """
+        if self.handlers:
+            raise ValueError("a service has handlers by type or one for all of them")
+        self.batch_handler = handler
+        for source, events in EVENTS.items():
+            for event in events:
+                self.handlers[event.type_from(source)] = _gathered
+        return handler
+
     @property
     def types(self) -> list[str]:
         """The CloudEvents types that have a handler, sorted."""
@@ -85,3 +102,7 @@ class Consumes:
         """What the service subscribes to. intake's topic always, except by intake: patients' keys travel there."""
         sources = ({"intake"} - {service}) | {type_.split(".")[1] for type_ in self.handlers}
         return sorted(events_of(source) for source in EVENTS if source in sources) + sorted(self.raw_handlers)
+
+
+async def _gathered(_uow: UnitOfWork, _event: Event, _at: Envelope) -> None:
+    """Stands for the one handler that takes all events of a transaction together."""

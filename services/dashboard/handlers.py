@@ -1,10 +1,15 @@
-"""An event becomes facts, a line of the story and, where it is one, a task. Each runs in the consumer's transaction."""
+"""Events become facts, lines of the story and, where they are such, tasks: many at once, in the consumer's transaction.
 
+A statement takes a thousand rows as easily as one, which is what makes a rebuild from the beginning bearable.
+"""
+
+from collections.abc import Sequence
 from uuid import UUID
 
 from services.dashboard import repository
 from services.dashboard.domain.fold import fold
-from services.dashboard.repository import Work
+from services.dashboard.repository import Done, Line, Work
+from shared.consuming import Told
 from shared.contracts.base import Event, PatientEvent
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadMerged, LeadUnmerged, PatientErased
@@ -16,48 +21,59 @@ from shared.uow import UnitOfWork
 NEVER_KEPT = {"key"}
 
 
-async def record(uow: UnitOfWork, event: Event, at: Envelope) -> None:
-    """Take an event into the read model."""
-    patient_id = patient_of(event)
-    if isinstance(event, TaskRaised | TaskClosed) and await _erased(uow, patient_id):
+async def record(uow: UnitOfWork, told: Told) -> None:
+    """Take events into the read model, in the order given; a PatientErased is the last of them, if there is one."""
+    *_, (last, _) = told
+    if isinstance(last, PatientErased):
+        if told[:-1]:
+            await _record(uow, told[:-1])
+        await repository.erase(uow.conn, last.patient_id)
+        told = told[-1:]
+    await _record(uow, told)
+
+
+async def _record(uow: UnitOfWork, told: Told) -> None:
+    told = await _not_erased(uow, told)
+    if not told:
         return
-    if isinstance(event, PatientErased):
-        await repository.erase(uow.conn, event.patient_id)
-    payload = event.model_dump(mode="json", exclude=NEVER_KEPT, exclude_none=True)
-    touched: set[UUID | None] = {patient_id}
-    if isinstance(event, LeadMerged | LeadUnmerged):
-        touched.add(event.absorbed_id)
-    await repository.tell(
-        uow.conn,
-        source=at.source,
-        subject=at.subject,
-        sequence=at.sequence,
-        patient_id=patient_id,
-        type_=at.type,
-        at=at.time,
-        actor=at.actor,
-        payload=payload,
-        touched=touched,
-    )
-    match event:
-        case TaskRaised():
-            await _raised(uow, event, at)
-        case TaskClosed():
-            await repository.closed(uow.conn, event.task_id, at.time, event.outcome)
-        case LeadMerged():
+    await repository.tell(uow.conn, [_line(event, at) for event, at in told], _touched(told))
+    raised = [_work(event, at) for event, at in told if isinstance(event, TaskRaised)]
+    closed = {
+        event.task_id: Done(event.task_id, at.time, event.outcome)
+        for event, at in told
+        if isinstance(event, TaskClosed)
+    }
+    await repository.raised(uow.conn, raised)
+    await repository.closed(uow.conn, list(closed.values()))
+    for event, _ in told:
+        if isinstance(event, LeadMerged):
             await repository.merge(uow.conn, event.patient_id, event.absorbed_id)
-        case LeadUnmerged():
+        elif isinstance(event, LeadUnmerged):
             await repository.unmerge(uow.conn, event.patient_id, event.absorbed_id)
-        case PatientEvent():
-            known = await repository.facts_of(uow.conn, event.patient_id, at.source)
-            told = fold(known, event, at.time)
-            if told is not known:
-                await repository.save_facts(uow.conn, event.patient_id, at.source, told)
-        case _:
-            pass
+    await _fold(uow, [(event, at) for event, at in told if isinstance(event, PatientEvent)])
 
 
-async def _raised(uow: UnitOfWork, event: TaskRaised, at: Envelope) -> None:
+async def _fold(uow: UnitOfWork, told: Sequence[tuple[PatientEvent, Envelope]]) -> None:
+    before = await repository.facts_of(uow.conn, {(event.patient_id, at.source) for event, at in told})
+    after = dict(before)
+    for event, at in told:
+        if not isinstance(event, LeadMerged | LeadUnmerged):
+            key = (event.patient_id, at.source)
+            after[key] = fold(after[key], event, at.time)
+    await repository.save_facts(uow.conn, {key: facts for key, facts in after.items() if facts is not before[key]})
+
+
+def _line(event: Event, at: Envelope) -> Line:
+    payload = event.model_dump_json(exclude=NEVER_KEPT, exclude_none=True)
+    return Line(at.source, at.subject, at.sequence, patient_of(event), at.type, at.time, at.actor, payload)
+
+
+def _touched(told: Told) -> set[UUID | None]:
+    touched = {patient_of(event) for event, _ in told}
+    return touched | {event.absorbed_id for event, _ in told if isinstance(event, LeadMerged | LeadUnmerged)}
+
+
+def _work(event: TaskRaised, at: Envelope) -> tuple[Work, str]:
     work = Work(
         task_id=event.task_id,
         source=at.source,
@@ -70,14 +86,21 @@ async def _raised(uow: UnitOfWork, event: TaskRaised, at: Envelope) -> None:
         detail=event.detail,
         raised_at=at.time,
     )
-    await repository.raised(uow.conn, work, event.occurrence)
+    return work, event.occurrence
 
 
-async def _erased(uow: UnitOfWork, patient_id: UUID | None) -> bool:
+async def _not_erased(uow: UnitOfWork, told: Told) -> Told:
     """The kernel passes a patient's own events by once they are erased, but not the tasks about them."""
-    if patient_id is None:
-        return False
-    return (await uow.keys.states({patient_id})).get(patient_id) is KeyState.ERASED
+    tasks = {patient_of(event) for event, _ in told if isinstance(event, TaskRaised | TaskClosed)} - {None}
+    if not tasks:
+        return told
+    states = await uow.keys.states([patient for patient in tasks if patient is not None])
+    gone = {patient for patient, state in states.items() if state is KeyState.ERASED}
+    return [
+        (event, at)
+        for event, at in told
+        if not (isinstance(event, TaskRaised | TaskClosed) and patient_of(event) in gone)
+    ]
 
 
 def patient_of(event: Event) -> UUID | None:

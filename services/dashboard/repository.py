@@ -1,10 +1,10 @@
 """Every SQL statement of the dashboard."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -15,9 +15,14 @@ from shared.contracts.base import Source
 
 CHANNEL = "dashboard_changes"
 
-FACTS = "select facts from facts where patient_id = $1 and source = $2"
+FACTS = """
+select patient_id, source, facts from facts
+ where (patient_id, source) in (select * from unnest($1::uuid[], $2::text[]))
+"""
 SAVE_FACTS = """
-insert into facts (patient_id, source, facts) values ($1, $2, $3::jsonb)
+insert into facts (patient_id, source, facts)
+select f.patient_id, f.source, f.facts::jsonb
+  from unnest($1::uuid[], $2::text[], $3::text[]) as f (patient_id, source, facts) order by 1, 2
 on conflict (patient_id, source) do update set facts = excluded.facts
 """
 ALL_FACTS = "select patient_id, source, facts from facts"
@@ -26,7 +31,10 @@ FACTS_OF = "select patient_id, source, facts from facts where patient_id = any($
 TELL = """
 with told as (
     insert into story (source, subject, sequence, patient_id, type, at, actor, payload)
-    values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb) on conflict do nothing
+    select t.source, t.subject, t.sequence, t.patient_id, t.type, t.at, t.actor, t.payload::jsonb
+      from unnest($1::text[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[],
+                  $8::text[]) as t (source, subject, sequence, patient_id, type, at, actor, payload)
+    on conflict do nothing
 ), changed as (
     insert into changes (patient_id) select unnest($9::uuid[])
 )
@@ -42,9 +50,15 @@ ALIASES = "select patient_id, absorbed_id from aliases"
 RAISED = """
 insert into work
        (task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+                     $8::timestamptz[], $9::uuid[], $10::text[], $11::timestamptz[])
+on conflict do nothing
 """
-CLOSED = "update work set closed_at = $2, outcome = $3 where task_id = $1"
+CLOSED = """
+update work set closed_at = d.at, outcome = d.outcome
+  from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as d (task_id, at, outcome)
+ where work.task_id = d.task_id
+"""
 OPEN_WORK = """
 select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
  where closed_at is null order by deadline nulls last, raised_at
@@ -71,6 +85,27 @@ READERS = """
 select actor, max(at) as at from audit where subject = $1 and action = 'read' and actor like 'staff:%'
  group by actor order by at desc limit 6
 """
+
+
+class Line(NamedTuple):
+    """An event on its way into the story; `payload` is its JSON text."""
+
+    source: Source
+    subject: UUID
+    sequence: int
+    patient_id: UUID | None
+    type: str
+    at: datetime
+    actor: str
+    payload: str
+
+
+class Done(NamedTuple):
+    """A task that was closed."""
+
+    task_id: UUID
+    at: datetime
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +150,19 @@ class Changes:
     rows: dict[int, UUID | None]
 
 
-async def facts_of(conn: asyncpg.Connection, patient_id: UUID, source: Source) -> Facts:
-    """One producer's facts; empty ones where nothing was said yet."""
-    raw = await conn.fetchval(FACTS, patient_id, source)
-    model = MODELS[source]
-    return model() if raw is None else model.model_validate_json(raw)
+async def facts_of(conn: asyncpg.Connection, keys: Collection[tuple[UUID, Source]]) -> dict[tuple[UUID, Source], Facts]:
+    """One producer's facts of each patient asked for; empty ones where nothing was said yet."""
+    found: dict[tuple[UUID, Source], Facts] = {key: MODELS[key[1]]() for key in keys}
+    rows = await conn.fetch(FACTS, [patient for patient, _ in keys], [source for _, source in keys]) if keys else ()
+    for row in rows:
+        found[(row["patient_id"], row["source"])] = MODELS[row["source"]].model_validate_json(row["facts"])
+    return found
 
 
-async def save_facts(conn: asyncpg.Connection, patient_id: UUID, source: Source, facts: Facts) -> None:
-    await conn.execute(SAVE_FACTS, patient_id, source, facts.model_dump_json(exclude_defaults=True))
+async def save_facts(conn: asyncpg.Connection, told: dict[tuple[UUID, Source], Facts]) -> None:
+    if told:
+        facts = [one.model_dump_json(exclude_defaults=True) for one in told.values()]
+        await conn.execute(SAVE_FACTS, [patient for patient, _ in told], [source for _, source in told], facts)
 
 
 async def patients(conn: asyncpg.Connection, only: Collection[UUID] | None = None) -> dict[UUID, Patient]:
@@ -135,22 +174,9 @@ async def patients(conn: asyncpg.Connection, only: Collection[UUID] | None = Non
     return {key: Patient.model_validate({"patient_id": key, **said}) for key, said in found.items()}
 
 
-async def tell(
-    conn: asyncpg.Connection,
-    *,
-    source: Source,
-    subject: UUID,
-    sequence: int,
-    patient_id: UUID | None,
-    type_: str,
-    at: datetime,
-    actor: str,
-    payload: dict[str, Any],
-    touched: Collection[UUID | None],
-) -> None:
-    """Add an event to the story, once, and have open pages of those it touched renewed at commit."""
-    told = json.dumps(payload)
-    await conn.execute(TELL, source, subject, sequence, patient_id, type_, at, actor, told, list(touched))
+async def tell(conn: asyncpg.Connection, lines: Sequence[Line], touched: Collection[UUID | None]) -> None:
+    """Add events to the story, once, and have open pages of those they touched renewed at commit."""
+    await conn.execute(TELL, *map(list, zip(*lines, strict=True)), list(touched))
 
 
 async def story(conn: asyncpg.Connection, patient_ids: Collection[UUID], limit: int) -> list[Told]:
@@ -183,25 +209,23 @@ async def aliases(conn: asyncpg.Connection) -> dict[UUID, UUID]:
     return {row["absorbed_id"]: row["patient_id"] for row in rows}
 
 
-async def raised(conn: asyncpg.Connection, work: Work, occurrence: str) -> None:
-    await conn.execute(
-        RAISED,
-        work.task_id,
-        work.source,
-        work.subject,
-        work.patient_id,
-        work.kind,
-        occurrence,
-        work.role,
-        work.deadline,
-        work.appointment_id,
-        work.detail,
-        work.raised_at,
-    )
+async def raised(conn: asyncpg.Connection, works: Sequence[tuple[Work, str]]) -> None:
+    """Keep new tasks, each with its occurrence."""
+    rows = [
+        (
+            work.task_id, work.source, work.subject, work.patient_id, work.kind, occurrence, work.role, work.deadline,
+            work.appointment_id, work.detail, work.raised_at,
+        )
+        for work, occurrence in works
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(RAISED, *map(list, zip(*rows, strict=True)))
 
 
-async def closed(conn: asyncpg.Connection, task_id: UUID, at: datetime, outcome: str) -> None:
-    await conn.execute(CLOSED, task_id, at, outcome)
+async def closed(conn: asyncpg.Connection, done: Sequence[Done]) -> None:
+    """Close tasks; each is named once."""
+    if done:
+        await conn.execute(CLOSED, *map(list, zip(*done, strict=True)))
 
 
 async def erase(conn: asyncpg.Connection, patient_id: UUID) -> None:

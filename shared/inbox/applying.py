@@ -14,7 +14,8 @@ from uuid import UUID
 import structlog
 
 from shared.consuming import Consumes
-from shared.contracts.base import PatientEvent
+from shared.contracts.base import Event, PatientEvent
+from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadCreated, PatientErased
 from shared.contracts.tasks import TaskRaised
 from shared.inbox import positions
@@ -67,6 +68,7 @@ class Applier:
         async with self._open() as uow:
             attempt = await _Attempt.of(uow, self._consumes, ordered)
             moved = await positions.move(uow.conn, attempt.clean_runs(ordered))
+            await attempt.adopt([item for item in ordered if item.key in moved])
             rest: dict[Key, list[Incoming]] = {}
             for item in ordered:
                 if item.key in moved:
@@ -75,6 +77,7 @@ class Applier:
                     rest.setdefault(item.key, []).append(item)
             if rest:
                 await attempt.slowly(rest)
+            await attempt.tell()
         attempt.outcome.count()
         return attempt.outcome
 
@@ -87,6 +90,7 @@ class Applier:
                 groups.setdefault(item.key, []).append(item)
             for key in sorted(groups):
                 await positions.unpark(uow.conn, *key, await attempt.advance(key, groups[key]))
+            await attempt.tell()
         attempt.outcome.count()
         return attempt.outcome
 
@@ -106,6 +110,8 @@ class _Attempt:
     known: dict[UUID, KeyState]
     held: set[UUID]
     outcome: Outcome = field(default_factory=Outcome)
+    gathered: list[tuple[Event, Envelope]] = field(default_factory=list)
+    adopted: set[UUID] = field(default_factory=set)
 
     @classmethod
     async def of(cls, uow: UnitOfWork, consumes: Consumes, batch: Sequence[Incoming]) -> "_Attempt":
@@ -138,6 +144,17 @@ class _Attempt:
                 slow.add(key)
                 del runs[key]
         return list(runs.values())
+
+    async def adopt(self, items: Sequence[Incoming]) -> None:
+        """Keep the keys that came with these events, all in one statement, ahead of what needs them."""
+        keys = {
+            item.event.subject: item.event.key
+            for item in items
+            if isinstance(item.event, LeadCreated | TaskRaised) and item.event.key is not None
+        }
+        if keys:
+            await self.uow.keys.adopt_many(keys)
+            self.adopted.update(keys)
 
     async def slowly(self, rest: dict[Key, list[Incoming]]) -> None:
         """Repetitions, overlaps, gaps and events that need another source: subject by subject, under its lock."""
@@ -179,15 +196,24 @@ class _Attempt:
         if event is None:
             return
         if isinstance(event, LeadCreated | TaskRaised) and event.key is not None:
-            await self.uow.keys.adopt(event.subject, event.key)
+            if event.subject not in self.adopted:
+                await self.uow.keys.adopt(event.subject, event.key)
         elif isinstance(event, LeadCreated):
             await self._bury(event.subject)
         if isinstance(event, PatientErased):
             await self._handle(item)
+            await self.tell()
             await self._bury(event.patient_id)
         elif not (isinstance(event, PatientEvent) and self.known.get(event.patient_id) is KeyState.ERASED):
             await self._handle(item)
         log.debug("event_applied", type=envelope.type, event_id=str(envelope.id))
+
+    async def tell(self) -> None:
+        """Hand over what was gathered for a service that takes events together."""
+        if self.gathered:
+            assert self.consumes.batch_handler is not None
+            told, self.gathered = self.gathered, []
+            await self.consumes.batch_handler(self.uow, told)
 
     async def _bury(self, patient: UUID) -> None:
         await self.uow.keys.destroy(patient)
@@ -197,6 +223,10 @@ class _Attempt:
         envelope = item.envelope
         handler = self.consumes.handlers.get(envelope.type)
         if handler is None:
+            return
+        if self.consumes.batch_handler is not None:
+            assert item.event is not None
+            self.gathered.append((item.event, envelope))
             return
         with trace.span_from(envelope.traceparent, f"consume {envelope.name}"):
             uow = replace(
