@@ -30,7 +30,7 @@ FORGET = "truncate facts, story, aliases, work, changes, inbox, parked, dead_let
 
 async def measure(stage: Stage) -> list[Figure]:
     """Seconds for all of it, and what a million would take at that rate."""
-    count = stage.size(20_000, 1_000_000)
+    count = stage.size(100_000, 1_000_000)
     async with stage.world() as world, world.connection() as owner:
         totals = await _fill(stage, world, count // EVENTS_PER_PATIENT)
         for source, total in totals.items():

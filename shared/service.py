@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +41,9 @@ log = structlog.get_logger()
 Job = Callable[["Service"], Awaitable[None]]
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 TIMER_POLL_SECONDS = 1.0
-TIMER_BATCH = 50
+TIMER_BATCHES = (50, 1_000)
+TIMER_TRANSACTION_SECONDS = 0.1
+"""Batches grow while one takes less than this, and shrink when it takes more: handlers differ a hundredfold."""
 RELAY_AGE_LIMIT_SECONDS = 30.0
 DECISIONS_EVERY_SECONDS = 2.0
 
@@ -213,9 +216,14 @@ class Service:
         """Fire what is due, in batches; one that fails is put off and the others go on. Returns how many fired."""
         assert self._timers is not None
         kinds = sorted(self._timers.handlers)
-        total = 0
-        while fired := await self._fire(kinds, TIMER_BATCH):
+        least, most = TIMER_BATCHES
+        total, limit, began = 0, least, monotonic()
+        while fired := await self._fire(kinds, limit):
             total += fired
+            began, took = monotonic(), monotonic() - began
+            limit = (
+                min(most, limit * 2) if took < TIMER_TRANSACTION_SECONDS and fired == limit else max(least, limit // 2)
+            )
         return total
 
     async def _fire(self, kinds: list[str], limit: int) -> int:
@@ -241,9 +249,15 @@ class Service:
         return len(due)
 
     async def wait_for_timers(self) -> None:
-        """Until something may be due."""
+        """Until something may be due: the next timer's moment, or the poll, which sees those that were set since."""
+        assert self._timers is not None
+        now, pause = self.clock.now(), TIMER_POLL_SECONDS
+        async with self.reading() as uow:
+            due = await timer_rows.next_due(uow.conn, sorted(self._timers.handlers), after=now)
+        if due is not None:
+            pause = min(pause, max(0.001, (due - now).total_seconds()))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TIMER_POLL_SECONDS):
+            async with asyncio.timeout(pause):
                 await self._timers_woken.wait()
         self._timers_woken.clear()
 

@@ -37,7 +37,7 @@ update timers set attempts = attempts + 1, error = $4,
        not_before = now() + least(interval '1 second' * power(2, attempts), interval '10 minutes')
  where kind = $1 and subject = $2 and occurrence = $3
 """
-NEXT_DUE = "select min(due_at) from timers where kind = any($1)"
+NEXT_DUE = "select min(due_at) from timers where kind = any($1) and due_at > coalesce($2, '-infinity'::timestamptz)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def put_off(conn: asyncpg.Connection, timer: Timer, error: str) -> None:
     await conn.execute(PUT_OFF, timer.kind, timer.subject, timer.occurrence, error)
 
 
-async def next_due(conn: asyncpg.Connection, kinds: list[str]) -> datetime | None:
-    """The earliest moment for which any timer stands."""
-    due: datetime | None = await conn.fetchval(NEXT_DUE, kinds)
+async def next_due(conn: asyncpg.Connection, kinds: list[str], *, after: datetime | None = None) -> datetime | None:
+    """The earliest moment for which any timer stands; of those `after` a moment, where it is given."""
+    due: datetime | None = await conn.fetchval(NEXT_DUE, kinds, after)
     return due

@@ -8,14 +8,15 @@ import asyncio
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.consuming import Consumes
 from shared.contracts.base import SOURCES
-from shared.contracts.topics import CONTROL
+from shared.contracts.topics import CONTROL, events_of
 from shared.inbox import incoming
 from shared.inbox.applying import Open
 from shared.inbox.handling import LATER, Handling
@@ -25,6 +26,7 @@ from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
 MAX_RECORDS = 1_000
+POSITION_SECONDS = 2.0
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 
 
@@ -35,6 +37,8 @@ class _EagerBatches(BatchSubscriber):
 
     __slots__ = ()
     hearing: Hearing | None
+    patients: str
+    """intake's topic."""
 
     async def get_msg(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
         # Here nothing is in hand: what was read before is applied, or sought back to.
@@ -43,8 +47,24 @@ class _EagerBatches(BatchSubscriber):
                 await self.hearing.note(consumer)
             except LATER as error:
                 log.info("hearing_not_noted", error=type(error).__name__)
-        found = await consumer.getmany(timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
+        alone = await self._read_alone(consumer)
+        found = await consumer.getmany(*alone, timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
         return tuple(record for records in found.values() for record in records)
+
+    async def _read_alone(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """Intake's partitions while they are far behind: what other services say of a patient who is not known yet
+        would be parked, one by one, and a rebuild would park most of what it reads.
+        """
+        own = [at for at in consumer.assignment() if at.topic == self.patients]
+        behind = 0
+        try:
+            async with asyncio.timeout(POSITION_SECONDS):
+                for at in own:
+                    end = consumer.highwater(at)
+                    behind += 0 if end is None else end - await consumer.position(at)
+        except (TimeoutError, KafkaError):
+            return []  # partitions come and go at any await
+        return own if behind > MAX_RECORDS else []
 
 
 class Consumer:
@@ -87,6 +107,7 @@ class Consumer:
         )
         self._subscriber.__class__ = _EagerBatches
         assert isinstance(self._subscriber, _EagerBatches)
+        self._subscriber.patients = settings.topic(events_of("intake"))
         self._subscriber.hearing = Hearing(opened, self._names) if hears else None
         self._subscriber(self._on_batch)
 

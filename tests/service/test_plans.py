@@ -1,0 +1,72 @@
+"""What the kernel asks all day long finds its rows by an index, also where there are many."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.dashboard import repository as dashboard
+from services.scheduling.repository import calendar
+from shared import timers
+from shared.eventlog import cursor
+from shared.inbox import positions
+from shared.security import keys
+from tests.support.grown import grow
+from tests.support.world import World
+
+PATIENTS = 20_000
+ONE = UUID("6a8ba2ae-02c9-7d2a-91a8-ba7f0e6e31d4")
+NOW = datetime.now(UTC)
+SNAPSHOT = "select pg_current_snapshot()::text"
+STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
+    "the relay's next window": ("intake", cursor.FIRST_PAGE, ("<now>", "<now>", 0, NOW, 4_000)),
+    "the rest of a large window": ("intake", cursor.NEXT_PAGE, ("3:3:", "<now>", 50_000, NOW, 4_000)),
+    "a subject's replay": ("intake", cursor.OF_SUBJECT, (ONE, 1, None)),
+    "due timers": ("intake", timers.CLAIM, (NOW, ["answer"], 50)),
+    "the next timer": ("intake", timers.NEXT_DUE, (["answer"], NOW)),
+    "moving positions": ("dashboard", positions.MOVE, ([1], [ONE], [0], [1])),
+    "parked events": ("dashboard", positions.WAITING, ([ONE],)),
+    "who is known": ("dashboard", keys.STATES, ([ONE],)),
+    "facts of a patient": ("dashboard", dashboard.FACTS_OF, ([ONE],)),
+    "facts to fold into": ("dashboard", dashboard.FACTS, ([ONE], ["intake"])),
+    "a patient's story": ("dashboard", dashboard.STORY, ([ONE], 50)),
+    "what is taken": ("scheduling", calendar.TAKEN, (["provider:osei"], NOW, NOW + timedelta(days=7), None)),
+    "booking": ("scheduling", calendar.BOOK, (["provider:osei"], [NOW], [NOW + timedelta(hours=1)], [ONE])),
+    "a patient's appointments": ("scheduling", calendar.OF_PATIENTS, ([ONE],)),
+    "a day's appointments": ("scheduling", calendar.BETWEEN, (NOW, NOW + timedelta(days=1))),
+}
+LARGE = "select relname from pg_class where relkind = 'r' and reltuples >= $1"
+
+
+@pytest.fixture(scope="module")
+async def grown(world: World) -> World:
+    """A clinic with many patients."""
+    async with world.connection() as owner:
+        await grow(owner, PATIENTS)
+    return world
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+async def test_no_sequential_scan_where_an_index_belongs(grown: World, what: str) -> None:
+    schema, statement, arguments = STATEMENTS[what]
+    async with grown.connection(schema) as conn, conn.transaction():
+        here = await conn.fetchval(SNAPSHOT)
+        given = [here if one == "<now>" else one for one in arguments]
+        [[told]] = await conn.fetch(f"explain (format json) {statement}", *given)
+        large = {row["relname"] for row in await conn.fetch(LARGE, PATIENTS)}
+    assert {"facts", "streams"} < large
+    assert not _walked(json.loads(told)[0]["Plan"]) & large
+
+
+async def test_a_statement_without_its_index_is_seen(grown: World) -> None:
+    async with grown.connection("dashboard") as conn:
+        [[told]] = await conn.fetch("explain (format json) select * from facts where facts->>'language' = 'es'")
+    assert _walked(json.loads(told)[0]["Plan"]) == {"facts"}
+
+
+def _walked(plan: dict[str, Any]) -> set[str]:
+    """Tables that the plan reads from one end to the other."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return found.union(*(_walked(part) for part in plan.get("Plans", ())))
