@@ -5,16 +5,23 @@ The tests of this module are the steps of one story and run in its order.
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from shared.db.migrate import SERVICES
+from tests.support import secrecy
 from tests.support.person import Page, Person
+from tests.support.secrecy import Needle
 from tests.support.story import MAILBOX, PHONE, Story
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 TEXTER, CALLER, BOOKER = "+18015550177", "+18015550166", "801 555 0155"
+QUESTION = "Do you take new patients?"
 ANSWERS = ("solids", "fluids", "alcohol", "sleep", "calm", "clothes")
 
 
@@ -43,7 +50,7 @@ def link_in(words: str, kind: str) -> str:
 
 
 async def test_contact_by_text_is_answered_once_with_the_forms_link(story: Story) -> None:
-    await story.sandbox.post("/api/texts", json={"from": TEXTER, "body": "Do you take new patients?"})
+    await story.sandbox.post("/api/texts", json={"from": TEXTER, "body": QUESTION})
     await eventually(lambda: texts_to(story, TEXTER))
     [answer] = await texts_to(story, TEXTER)
     assert story.stack.url("intake") in answer
@@ -128,7 +135,7 @@ async def test_history_goals_and_what_was_tried_are_told_on_the_phone_and_consen
 async def test_insurance_is_asked_of_the_payer_and_never_blocks(story: Story) -> None:
     dana = await story.signed_in("dana")
     page = await story.page("dana", "/chart/insurance")
-    card = {"payer": "Mountain Health", "payer_id": "62308", "member_id": "MH-1"}
+    card = {"payer": "Mountain Health", "payer_id": "62308", "member_id": "MH-55013-K"}
     saved = await dana.send(page, page.form("/chart/insurance"), **card)
     assert saved.status == 200, saved.text
     await story.shows("The plan is active. Whether it covers this treatment isn't known", path="/chart")
@@ -157,11 +164,10 @@ async def test_each_point_of_the_preparation_is_answered_and_the_escort_says_yes
         form = next((form for form in page.forms if form.fields.get("item") == [code]), None)
         if form is not None:
             assert (await story.patient.send(page, form, answer="yes")).status == 200
-    escort = Person()
+    escort = story.people["escort"] = Person()
     theirs = await escort.open(link_in((await story.patient.open(link)).html, "e"))
     said = await escort.send(theirs, theirs.form(), answer="yes")
     assert said.status == 200, said.text
-    await escort.close()
     page = await story.shows("ride confirmed")
     assert "Karin Price" in page.text
 
@@ -262,3 +268,68 @@ async def test_something_else_is_recommended_and_a_later_return_is_one_action(st
         return True
 
     await eventually(back)
+
+
+NAMES = frozenset({"name", "escort", "support", "referral", "trials-0-name"})
+STRANGER, POISONED = Needle("name", "Zebulon Quartermain"), "passage.scheduling.v1"
+OUTSIDE = {
+    "sandbox.jsonl": "the outside world's own store: the patient's phone and mailbox",
+    "secrets": "the demo staff's own logins, which a stack on one machine hands out",
+    "stack.json": "the same",
+}
+
+
+async def said(story: Story) -> list[Needle]:
+    """Everything that people typed, sent, or were given to open their pages with."""
+    typed = [one for person in (story.patient, *story.people.values()) for one in person.typed]
+    needles = {
+        Needle("name" if field in NAMES else "phone" if field == "phone" else "words", words)
+        for field, words in typed
+        if field not in {"username", "code"}
+    }
+    needles |= {Needle("phone", number) for number in (TEXTER, CALLER, BOOKER, PHONE)}
+    needles |= {Needle("name", "Rosa Delgado"), Needle("words", QUESTION), Needle("words", MAILBOX)}
+    shown = [mail["text"] for mail in await story.mails()] + await texts_to(story, PHONE)
+    tokens = {found for words in shown for found in re.findall(r"/[abeps]/([\w-]{22})", words)}
+    assert tokens
+    return [*needles, *(Needle("words", token) for token in tokens)]
+
+
+async def test_nothing_that_was_said_is_readable_where_it_is_kept_or_told(story: Story) -> None:
+    found = await (await story.signed_in("dana")).open(f"{story.desk}/patients?q=Jonah+Price")
+    assert "Jonah Price" in found.text
+    needles = await said(story)
+    conn = await asyncpg.connect(story.stack.facts["database_url"])
+    try:
+        await poisoned(story, conn)
+        await conn.execute("checkpoint")
+        tables = await secrecy.tables(conn)
+    finally:
+        await conn.close()
+    topics = dict(await secrecy.topics(story.stack.facts["kafka"]))
+    assert STRANGER.said.encode() in topics.pop(f"topic {POISONED}"), "by its producer, which is not ours"
+    assert all(topics[f"topic {name}"] for name in ("passage.intake.v1", "passage.dashboard.dlq.v1"))
+    logs = [(f"log {path.name}", path.read_bytes()) for path in (story.stack.state / "logs").iterdir()]
+    assert all(any(name in place and told for place, told in logs) for name in SERVICES)
+
+    async def traced() -> bool:
+        told = b"".join(story.traces.told)
+        return all(f"passage-{name}".encode() in told for name in SERVICES)
+
+    await eventually(traced)
+    places = [*tables, *topics.items(), *logs, ("traces", b"\n".join(story.traces.told))]
+    assert [str(one) for one in secrecy.search(places, [*needles, STRANGER])] == []
+    everything = {path.name: path for path in secrecy.files(story.stack.state, apart_from={})}
+    assert any(QUESTION in one for one in secrecy.on_disk([everything["sandbox.jsonl"]], needles))
+    inside = secrecy.files(story.stack.state, apart_from=OUTSIDE)
+    assert secrecy.on_disk(inside, [*needles, STRANGER]) == []
+
+
+async def poisoned(story: Story, conn: asyncpg.Connection) -> None:
+    """A producer that is not ours writes in the clear to one of our topics; what is kept of that is sealed."""
+    async with AIOKafkaProducer(bootstrap_servers=story.stack.facts["kafka"]) as producer:
+        words = f"not an event, {STRANGER.said}".encode()
+        await producer.send_and_wait(POISONED, words, key=STRANGER.said.encode(), headers=[("from", words)])
+    for reader in ("dashboard", "notifications"):
+        letters = partial(conn.fetchval, f"select count(*) from {reader}.dead_letters")
+        await eventually(letters, equals=1)

@@ -103,6 +103,8 @@ class Person:
 
     http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, follow_redirects=True))
     authenticator: Authenticator | None = None
+    typed: list[tuple[str, str]] = field(default_factory=list)
+    """Field and words of everything that they typed; what is only chosen is not among it."""
 
     async def open(self, url: str) -> Page:
         """Go to an address."""
@@ -112,6 +114,7 @@ class Person:
         """Fill a form in and send it from its page; what is not named stays as it was."""
         filled: dict[str, Any] = {name: value for name, value in form.fields.items() if value}
         filled.update({name: value for name, value in values.items() if value is not None})
+        self.typed.extend((name, said) for name, said in values.items() if said and said not in _offered(form, name))
         target = urljoin(page.url, form.action or page.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"accept": "text/html", "origin": origin, "referer": page.url}
@@ -133,6 +136,10 @@ class Person:
     async def close(self) -> None:
         """Close the browser."""
         await self.http.aclose()
+
+
+def _offered(form: Form, name: str) -> list[str]:
+    return form.choices.get(name, [])
 
 
 def _page(answer: httpx.Response) -> Page:

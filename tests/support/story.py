@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from deploy.embedded.stack import Stack
+from tests.support.collector import Collector
 from tests.support.person import Page, Person
 from tests.support.waiting import eventually
 
@@ -19,6 +20,7 @@ class Story:
 
     stack: Stack
     sandbox: httpx.AsyncClient
+    traces: Collector
     patient: Person = field(default_factory=Person)
     people: dict[str, Person] = field(default_factory=dict)
     id: str = ""
