@@ -155,6 +155,11 @@ class ExternalBusyChanged(Event):
 
 
 class PatientErased(PatientEvent):
-    """The person's data key is gone in every service; a tombstone that replay honours."""
+    """The person's data key is gone in every service; a tombstone that replay honours.
+
+    `also` names what was kept about them before anybody knew who it was: contacts and tasks with keys of their own,
+    which go with theirs.
+    """
 
     requested_at: Moment
+    also: tuple[UUID, ...] = ()

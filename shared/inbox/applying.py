@@ -203,7 +203,8 @@ class _Attempt:
         if isinstance(event, PatientErased):
             await self._handle(item)
             await self.tell()
-            await self._bury(event.patient_id)
+            for subject in (event.patient_id, *event.also):
+                await self._bury(subject)
         elif not (isinstance(event, PatientEvent) and self.known.get(event.patient_id) is KeyState.ERASED):
             await self._handle(item)
         log.debug("event_applied", type=envelope.type, event_id=str(envelope.id))
@@ -215,9 +216,9 @@ class _Attempt:
             told, self.gathered = self.gathered, []
             await self.consumes.batch_handler(self.uow, told)
 
-    async def _bury(self, patient: UUID) -> None:
-        await self.uow.keys.destroy(patient)
-        self.known[patient] = KeyState.ERASED
+    async def _bury(self, subject: UUID) -> None:
+        await self.uow.keys.destroy(subject)
+        self.known[subject] = KeyState.ERASED
 
     async def _handle(self, item: Incoming) -> None:
         envelope = item.envelope

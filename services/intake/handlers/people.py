@@ -7,7 +7,7 @@ from uuid import UUID
 from services.intake.domain.contact import Details
 from services.intake.handlers.newcomers import ANSWER_LEAD
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
-from services.intake.repository import arrivals, consents, patients, vagaro
+from services.intake.repository import arrivals, consents, doors, patients, vagaro
 from services.intake.repository.arrivals import Points
 from services.intake.repository.patients import Patient
 from shared.audit import audit
@@ -121,10 +121,12 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
         if uow.now < until:
             raise Locked(until)
     await patients.erase_patient(uow.conn, patient_id, uow.now)
-    for subject in (patient_id, *await vagaro.forget_patient(uow.conn, patient_id)):
+    also = (*await vagaro.forget_patient(uow.conn, patient_id), *await doors.forget_patient(uow.conn, patient_id))
+    for subject in (patient_id, *also):
         await uow.keys.destroy(subject)
+    await patients.blank_keys(uow.conn, (patient_id, *also))
     await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="erased")
-    uow.publish(PatientErased(patient_id=patient_id, requested_at=uow.now))
+    uow.publish(PatientErased(patient_id=patient_id, requested_at=uow.now, also=also))
     await audit(uow, action="erase", what="patient", subject=patient_id)
 
 

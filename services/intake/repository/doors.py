@@ -18,6 +18,13 @@ OPEN_KEPT = COLUMNS_OF_KEPT + " where resolved_at is null order by received_at l
 ONE_KEPT = COLUMNS_OF_KEPT + " where id = $1"
 LOCK_KEPT = ONE_KEPT + " for update"
 RESOLVE = "update kept_contacts set resolved_at = $2, resolved_by = $3, outcome = $4, patient_id = $5 where id = $1"
+# A contact that was read turned out to be theirs; its tasks have keys of their own.
+FORGET_PATIENT = """
+with gone as (update kept_contacts set content = null where patient_id = $1 and content is not null returning id)
+select id from gone
+union all
+select t.id from tasks t join gone on t.subject = gone.id where t.patient_id is null
+"""
 
 ADD_KEY = "insert into api_keys (hash, producer) values ($1, $2)"
 PRODUCER = "select producer from api_keys where hash = $1 and revoked_at is null"
@@ -63,6 +70,11 @@ async def resolve(
 ) -> None:
     """A person dealt with it."""
     await conn.execute(RESOLVE, kept_id, at, by, outcome, patient_id)
+
+
+async def forget_patient(conn: asyncpg.Connection, patient_id: UUID) -> Sequence[UUID]:
+    """Forget what was kept of a patient. Gives the ids of contacts and tasks whose keys may go."""
+    return [row["id"] for row in await conn.fetch(FORGET_PATIENT, patient_id)]
 
 
 async def add_key(conn: asyncpg.Connection, key_hash: bytes, producer: str) -> None:

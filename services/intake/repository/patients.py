@@ -42,7 +42,8 @@ MARK_ERASED = "update patients set erased_at = $2, details = null, zone = null, 
 ALLOW_BLANKING = "select set_config('passage.erasing', $1, true)"
 BLANK_KEY = """
 update event_log set body = (body::jsonb || '{"key": null}'::jsonb)::json
- where subject = $1 and type like 'passage.intake.LeadCreated.%'
+ where subject = any($1::uuid[]) and body ->> 'key' is not null
+   and (type like 'passage.intake.LeadCreated.%' or type like 'passage.intake.TaskRaised.%')
 """
 OPEN_TASK = "select exists (select from tasks where kind = $1 and subject = $2 and closed_at is null)"
 
@@ -108,11 +109,15 @@ async def mark_treated(conn: asyncpg.Connection, patient_id: UUID, at: datetime)
 
 
 async def erase_patient(conn: asyncpg.Connection, patient_id: UUID, at: datetime) -> None:
-    """Blank the row, its addresses, and the key that the log carries; the log allows exactly that."""
+    """Blank the row and its addresses."""
     await conn.execute(MARK_ERASED, patient_id, at)
     await arrivals.drop_points(conn, patient_id)
+
+
+async def blank_keys(conn: asyncpg.Connection, subjects: Sequence[UUID]) -> None:
+    """Blank the keys that the log carries for patients, contacts and tasks; the log allows exactly that."""
     await conn.execute(ALLOW_BLANKING, "on")
-    await conn.execute(BLANK_KEY, patient_id)
+    await conn.execute(BLANK_KEY, list(subjects))
     await conn.execute(ALLOW_BLANKING, "off")
 
 
