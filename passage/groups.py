@@ -10,12 +10,13 @@ from rich.console import Console
 
 from passage.context import CLOCK_URL, connected, schema_of, setting
 from passage.dlq import dlq
+from passage.keys_group import keys
 
 user = typer.Typer(no_args_is_help=True, help="Staff accounts of the built-in identity provider.")
 producer = typer.Typer(no_args_is_help=True, help="Who may hand in leads by the API.")
 clock = typer.Typer(no_args_is_help=True, help="Business time of a development stack.")
 relay = typer.Typer(no_args_is_help=True, help="After the database moved to another cluster.")
-GROUPS = {"dlq": dlq, "user": user, "producer": producer, "clock": clock, "relay": relay}
+GROUPS = {"dlq": dlq, "user": user, "producer": producer, "clock": clock, "relay": relay, "keys": keys}
 
 console = Console()
 

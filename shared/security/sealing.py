@@ -87,9 +87,9 @@ class Box:
 
 def seal_record(keyring: "Keyring", record: bytes, *, purpose: str = "records") -> str:
     """Seal bytes with the clinic's active key, for what has no patient or whose patient cannot be read."""
-    nonce = os.urandom(NONCE)
-    cipher = AESGCM(keyring.derive(purpose))
-    return f"{RECORD}{keyring.active}.{encode(nonce + cipher.encrypt(nonce, record, purpose.encode()))}"
+    nonce, kid = os.urandom(NONCE), keyring.active
+    cipher = AESGCM(keyring.derive(purpose, kid))
+    return f"{RECORD}{kid}.{encode(nonce + cipher.encrypt(nonce, record, purpose.encode()))}"
 
 
 def open_record(keyring: "Keyring", sealed: str, *, purpose: str = "records") -> bytes:
