@@ -2,13 +2,17 @@
 
 The promise: reads of a chart are recorded like writes, in the transaction that reads; a row that is changed, added out
 of turn or dropped later breaks the chain, which can't be mended without the clinic's key. Rows hold codes and ids only.
+What was cut off the chain's end can't be seen in the chain itself: each seal is told to the log, which is kept
+elsewhere, and `examine` compares with what was told there.
 """
 
 import asyncio
 import hashlib
 import hmac
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -39,8 +43,16 @@ SEALED = """
 select a.id, a.at::text as at, a.actor, a.action, a.what, a.subject::text as subject, a.detail::text as detail
   from audit_sealed s join audit a on a.id = s.audit_id where s.seal_id = $1 order by a.id
 """
+# What is older than the sealer's window and has no seal was not there when its turn came.
+STRAY = """
+select a.id from audit a
+ where a.at < (select max(at) from audit_seals) - interval '1 day'
+   and not exists (select from audit_sealed s where s.audit_id = a.id)
+ order by a.id limit 1
+"""
 BATCH = 1_000
 PAUSE_SECONDS = 30
+SEALED_EVENT = "audit.sealed"
 
 
 async def audit(
@@ -77,20 +89,75 @@ async def seal(conn: asyncpg.Connection, keyring: Keyring) -> int:
         await conn.execute(SEAL, number, len(rows), digest)
         await conn.execute(MARK, [row["id"] for row in rows], number)
     # The log is kept elsewhere: it remembers seals that somebody might cut off the end of the table.
-    log.info("audit.sealed", seal=number, entries=len(rows), digest=digest.hex())
+    log.info(SEALED_EVENT, seal=number, entries=len(rows), digest=digest.hex())
     return len(rows)
 
 
-async def broken_seal(conn: asyncpg.Connection, keyring: Keyring) -> int | None:
-    """The number of the first seal that doesn't fit its rows; null when the whole chain holds."""
-    before, expected = b"", 1
+What = Literal["changed", "removed", "added", "seal missing", "seal replaced", "cut off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where the chain breaks: at which seal, and what was done there as far as can be told."""
+
+    seal: int
+    what: What
+
+    def __str__(self) -> str:
+        return f"seal {self.seal}: {_SENTENCES[self.what]}"
+
+
+_SENTENCES: dict[What, str] = {
+    "changed": "a row that it seals was changed, or the seal was",
+    "removed": "rows that it seals were removed",
+    "added": "rows were added to what it seals",
+    "seal missing": "the seal itself was removed",
+    "seal replaced": "it is not the seal that was told to the log",
+    "cut off": "it and whatever came after were cut off the end",
+}
+
+
+async def examine(conn: asyncpg.Connection, keyring: Keyring, told: Mapping[int, str] | None = None) -> Break | None:
+    """The first place where the chain doesn't hold; null when all of it does.
+
+    `told` is what the log remembers of this service's seals (see `seals_told`): number → digest in hex. Without it a
+    chain whose end was cut off looks like a shorter one.
+    """
+    before, expected, told = b"", 1, told or {}
     for seal_row in await conn.fetch(SEALS):
-        rows = await conn.fetch(SEALED, seal_row["id"])
-        fits = hmac.compare_digest(_digest(keyring, seal_row["id"], before, rows), seal_row["digest"])
-        if seal_row["id"] != expected or seal_row["entries"] != len(rows) or not fits:
-            return expected
+        if seal_row["id"] != expected:
+            return Break(expected, "seal missing")
+        rows = await conn.fetch(SEALED, expected)
+        if len(rows) != seal_row["entries"]:
+            return Break(expected, "removed" if len(rows) < seal_row["entries"] else "added")
+        if not hmac.compare_digest(_digest(keyring, expected, before, rows), seal_row["digest"]):
+            return Break(expected, "changed")
+        if told.get(expected, seal_row["digest"].hex()) != seal_row["digest"].hex():
+            return Break(expected, "seal replaced")
         before, expected = seal_row["digest"], expected + 1
-    return None
+    if any(number >= expected for number in told):
+        return Break(expected, "cut off")
+    return Break(expected, "added") if await conn.fetchval(STRAY) is not None else None
+
+
+async def broken_seal(conn: asyncpg.Connection, keyring: Keyring) -> int | None:
+    """The number of the first seal that doesn't hold by what the chain itself tells; null when all of it does."""
+    found = await examine(conn, keyring)
+    return None if found is None else found.seal
+
+
+def seals_told(lines: Iterable[str]) -> dict[str, dict[int, str]]:
+    """What services told their log of their seals: service → number → digest in hex. Other lines are passed over."""
+    found: dict[str, dict[int, str]] = {}
+    for line in lines:
+        if SEALED_EVENT not in line:
+            continue
+        try:
+            said = json.loads(line)
+            found.setdefault(str(said["service"]), {})[int(said["seal"])] = str(said["digest"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 async def seal_forever(pool: asyncpg.Pool, keyring: Keyring) -> None:

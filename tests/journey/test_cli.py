@@ -162,6 +162,19 @@ async def test_a_running_stack_is_verified_while_it_works(stack, database, event
     await eventually(lambda: passage("verify", "dashboard", state=stack.state).returncode, equals=0, timeout=40)
 
 
+def test_the_clinics_key_is_rotated_step_by_step(stack):
+    assert "k1" in passage("keys", "status", state=stack.state).stdout
+    assert "k2 is active" in passage("keys", "rotate", state=stack.state).stdout
+    early = passage("keys", "retire", "k1", "--topics-forgot", state=stack.state)
+    assert (early.returncode, "run `passage keys rewrap` first" in early.stderr) == (2, True)
+    done = passage("keys", "rewrap", state=stack.state)
+    assert done.returncode == 0, done.stderr
+    assert "identity: accounts" in done.stdout
+    assert passage("keys", "retire", "k1", state=stack.state).returncode == 2
+    shown = passage("keys", "status", state=stack.state)
+    assert shown.returncode == 0, shown.stdout
+
+
 def test_a_running_stack_is_not_reset(stack):
     done = passage("reset", state=stack.state)
     assert done.returncode == 2

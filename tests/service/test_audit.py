@@ -1,10 +1,12 @@
 """The audit trail: written with what it tells of, unchangeable for services, and any change by others is seen."""
 
+import json
+
 import asyncpg
 import pytest
 
 from services.identity.settings import IdentitySettings
-from shared.audit import audit, broken_seal, seal
+from shared.audit import audit, broken_seal, examine, seal, seals_told
 from shared.ids import new_id
 from shared.security.keyring import Keyring
 from tests.support.probe import probing, settings_of
@@ -82,26 +84,80 @@ async def test_the_chain_holds_over_many_batches_and_late_commits(desk):
     assert await check(desk) is None
 
 
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "update identity.audit set actor = 'staff:tran' where id = (select max(id) from identity.audit)",
-        "update identity.audit set at = at + interval '1 second'",
-        "delete from identity.audit where id = (select min(id) from identity.audit)",
+INSERTED = """
+with forged as (insert into identity.audit (at, actor, action, what)
+                select at, 'staff:osei', 'read', 'chart' from identity.audit order by id limit 1 returning id)
+insert into identity.audit_sealed select id, 2 from forged
+"""
+BACKDATED = "insert into identity.audit (at, actor, action, what) values (now() - interval '3 d', 'x', 'read', 'chart')"
+LAST = "(select max(id) from identity.audit_seals)"
+CUT_OFF = f"""
+delete from identity.audit where id in (select audit_id from identity.audit_sealed where seal_id = {LAST});
+delete from identity.audit_sealed where seal_id = {LAST};
+delete from identity.audit_seals where id = {LAST}
+"""
+SEALED_AGAIN = CUT_OFF.partition(";")[2]
+TAMPERING = {
+    "changed: who": ("update identity.audit set actor = 'staff:tran' where id = (select max(id) from identity.audit)",
+                     (3, "changed")),
+    "changed: when": ("update identity.audit set at = at + interval '1 second'", (1, "changed")),
+    "changed: whom": ("update identity.audit set subject = uuidv7() where id = (select min(id) from identity.audit)",
+                      (1, "changed")),
+    "deleted: a row": ("delete from identity.audit where id = (select min(id) from identity.audit)", (1, "removed")),
+    "deleted: its mark": (
         "delete from identity.audit_sealed where audit_id = (select max(audit_id) from identity.audit_sealed)",
-        "update identity.audit_seals set digest = digest || 'x'",
-        "delete from identity.audit_seals where id = 1",
-    ],
-)
-async def test_whoever_owns_the_database_cannot_change_it_unseen(world, desk, tampering):
-    for _ in range(3):
-        await read_charts(desk, 2)
-        await sealed(desk)
-    assert await check(desk) is None
+        (3, "removed")),
+    "inserted: into what was sealed": (INSERTED, (2, "added")),
+    "inserted: into the past": (BACKDATED, (4, "added")),
+    "changed: the seal": ("update identity.audit_seals set digest = digest || 'x' where id = 2", (2, "changed")),
+    "deleted: the first seal": ("delete from identity.audit_seals where id = 1", (1, "seal missing")),
+    "deleted: a seal between": ("delete from identity.audit_seals where id = 2", (2, "seal missing")),
+    "cut off: the end": (CUT_OFF, (3, "cut off")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tampering", TAMPERING)
+async def test_whoever_owns_the_database_cannot_change_it_unseen(world, desk, tampering, caplog):
+    told = await three_seals(desk, caplog)
+    assert await examined(desk, told) is None
+    sql, (seal_number, what) = TAMPERING[tampering]
+    await as_owner(world, sql)
+    found = await examined(desk, told)
+    assert (found.seal, found.what) == (seal_number, what)
+    assert str(found).startswith(f"seal {seal_number}: ")
+
+
+async def test_what_is_cut_off_and_sealed_again_is_not_what_was_told(world, desk, caplog):
+    told = await three_seals(desk, caplog)
+    await as_owner(world, SEALED_AGAIN)
+    await as_owner(world, "delete from identity.audit where id = (select max(id) from identity.audit)")
+    await sealed(desk)
+    assert await check(desk) is None, "the chain alone can't know"
+    found = await examined(desk, told)
+    assert (found.seal, found.what) == (3, "seal replaced")
+
+
+async def three_seals(desk, caplog):
+    """Three batches; what the log was told of them."""
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            await read_charts(desk, 2)
+            await sealed(desk)
+    lines = [json.dumps({**record.msg, "service": "identity"}) for record in caplog.records if type(record.msg) is dict]
+    told = seals_told(["not JSON audit.sealed", *lines])["identity"]
+    assert set(told) == {1, 2, 3}
+    return told
+
+
+async def examined(desk, told):
+    async with desk.service.pool.acquire() as conn:
+        return await examine(conn, desk.service.keyring, told)
+
+
+async def as_owner(world, sql):
     async with world.connection() as owner:
         await owner.execute("set session_replication_role = replica")
-        await owner.execute(tampering)
-    assert await check(desk) is not None
+        await owner.execute(sql)
 
 
 async def test_without_the_clinics_key_no_chain_can_be_made(desk):
