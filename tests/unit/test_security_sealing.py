@@ -139,3 +139,30 @@ def test_boxes_of_many_people_do_not_mix():
         assert box.open(sealed[i]) == "mine"
         with pytest.raises(Unsealable):
             box.open(sealed[i - 1])
+
+
+def test_a_changed_key_file_is_taken_over_while_the_process_runs(tmp_path, monkeypatch):
+    def write(active, keys, lookup=b"L"):
+        told = {"active": active, "keys": {kid: base64.b64encode(k * 32).decode() for kid, k in keys.items()}}
+        path.write_text(json.dumps({**told, "lookup": base64.b64encode(lookup * 32).decode()}))
+
+    path = tmp_path / "keys.json"
+    write("k1", {"k1": b"1"})
+    ring = Keyring.load(path)
+    before = ring.wrap(ANNA, b"d" * 32)
+    write("k2", {"k1": b"1", "k2": b"2"})
+    after = Keyring.load(path).wrap(ANNA, b"d" * 32)
+    assert ring.unwrap(ANNA, after) == b"d" * 32, "a key that it does not know makes it look"
+    assert ring.active == "k2"
+    for wrong in ((("k3", {"k3": b"3"}), b"M"), (("k9", {"k3": b"3"}), b"L")):
+        write(*wrong[0], lookup=wrong[1])
+        with pytest.raises(Unsealable):
+            ring.derive("x", "k3")
+        assert (ring.active, ring.unwrap(ANNA, before)) == ("k2", b"d" * 32)
+    monkeypatch.setattr("shared.security.keyring.LOOK_SECONDS", 0.0)
+    write("k4", {"k4": b"4"})
+    assert (ring.active, ring.ids) == ("k4", {"k4"})
+    with pytest.raises(Unsealable):
+        ring.derive("x", "k1")
+    path.unlink()
+    assert ring.active == "k4"
