@@ -14,7 +14,7 @@ import asyncpg
 from shared.contracts.base import WrappedKey
 from shared.errors import NotYet, Permanent
 from shared.security.keyring import KEY, Keyring
-from shared.security.sealing import Box
+from shared.security.sealing import Box, seal_record
 
 CREATE = """
 insert into patient_keys (subject, kid, wrapped)
@@ -36,6 +36,9 @@ select subject, true as erased from tombstones where subject = any($1::uuid[])
 """
 BURY = "insert into tombstones (subject) values ($1) on conflict do nothing"
 DELETE = "delete from patient_keys where subject = $1"
+# The first event, which carries the key, may once have been one of them; that it was is kept, its content is not.
+EMPTY_LETTERS = "update dead_letters set record = $2 where subject = $1 and resolved_at is not null"
+EMPTY = b'{"key": null, "value": null, "headers": []}'
 
 
 class KeyState(Enum):
@@ -147,9 +150,10 @@ class PatientKeys:
         return {row["subject"]: KeyState.ERASED if row["erased"] else KeyState.KNOWN for row in rows}
 
     async def destroy(self, subject: UUID) -> None:
-        """Delete the key and remember that it must not come back."""
+        """Delete the key, here and in what dead letters kept of it, and remember that it must not come back."""
         await self._conn.execute(BURY, subject)
         await self._conn.execute(DELETE, subject)
+        await self._conn.execute(EMPTY_LETTERS, subject, seal_record(self._keyring, EMPTY))
         self._made.pop(subject, None)
         self._keyring.forget(subject)
 

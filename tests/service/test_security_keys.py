@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+from datetime import UTC, datetime
 
 import pytest
 
 from services.identity.settings import IdentitySettings
+from shared.consuming import Record
+from shared.contracts.envelope import Envelope
 from shared.errors import NotYet
 from shared.ids import new_id
+from shared.inbox import dead_letters
 from shared.security.keys import KeyErased, KeyMissing, PatientKeys
 from shared.security.sealing import Unsealable
 from tests.support.probe import probing, settings_of
@@ -71,6 +75,23 @@ async def test_an_erased_patient_stays_erased_whatever_is_replayed(keys):
             await attempt(anna)
     assert await keys.boxes([anna]) == {}
     assert sealed.startswith("s1.")
+
+
+async def test_a_dead_letter_that_was_dealt_with_keeps_no_key_either(keys, desk):
+    anna, ring = new_id(), desk.service.keyring
+    brought = await keys.create(anna)
+    where = {"topic": "passage.intake.v1", "partition": 3, "offset": 8}
+    told = Envelope(new_id(), "passage.intake.LeadCreated.v1", "intake", anna, 1, datetime.now(UTC), "test", anna)
+    letter = Record(**where, key=str(anna).encode(), value=brought.wrapped.encode(), headers=())
+    async with desk.service.pool.acquire() as conn:
+        await dead_letters.keep(conn, ring, letter, told, reason="permanent", error="test")
+        await keys.destroy(anna)
+        waits = await conn.fetchval("select record from dead_letters where subject = $1", anna)
+        assert dead_letters.unseal(ring, waits, **where).value == letter.value
+        await conn.execute("update dead_letters set resolved_at = now() where subject = $1", anna)
+        await keys.destroy(anna)
+        kept = await conn.fetchval("select record from dead_letters where subject = $1", anna)
+        assert dead_letters.unseal(ring, kept, **where).value == b""
 
 
 async def test_erasure_before_the_first_event_is_kept_too(desk, keys):

@@ -161,7 +161,7 @@ def test_a_changed_key_file_is_taken_over_while_the_process_runs(tmp_path, monke
         assert (ring.active, ring.unwrap(ANNA, before)) == ("k2", b"d" * 32)
     monkeypatch.setattr("shared.security.keyring.LOOK_SECONDS", 0.0)
     write("k4", {"k4": b"4"})
-    assert (ring.active, ring.ids) == ("k4", {"k4"})
+    assert (ring.active, ring.ids) == ("k4", frozenset({"k4"}))
     with pytest.raises(Unsealable):
         ring.derive("x", "k1")
     path.unlink()
