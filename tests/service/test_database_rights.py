@@ -53,7 +53,7 @@ def expected(role: str, schema: str, table: str, *, part: bool) -> tuple[frozens
         return frozenset({"SELECT"}) if table == "timers" else nothing, nothing
     if role != role_of(schema) or (part and table.startswith("event_log_")):
         return nothing, nothing
-    if table == "migrations":
+    if table in ("migrations", "event_log_archive"):
         return frozenset({"SELECT"}), nothing
     if table in APPEND_ONLY:
         blanks = (schema, table) == ("intake", "event_log")

@@ -1,6 +1,6 @@
 -- What is append-only is so by the rights too, not by triggers alone. Partitions are reached through their table only.
 create or replace function ensure_event_log_partitions(months_ahead integer) returns integer
-language plpgsql security definer set search_path from current as $$
+language plpgsql security definer set search_path from current set lock_timeout = '100ms' as $$
 declare
     home  text := current_schema();
     name  text;
@@ -16,7 +16,7 @@ begin
                     home, name, home, first::text || ' 00:00+00', (first + interval '1 month')::date::text || ' 00:00+00');
                 execute format('revoke all on %I.%I from %I', home, name, 'passage_' || home);
                 made := made + 1;
-            exception when check_violation then
+            exception when check_violation or lock_not_available then
                 null;
             end;
         end if;
@@ -32,6 +32,7 @@ declare
 begin
     execute format('revoke update, delete on %I.audit, %I.audit_seals, %I.audit_sealed, %I.event_log from %I',
         home, home, home, home, who);
+    execute format('revoke insert, update, delete on %I.event_log_archive from %I', home, who);
     for part in select inhrelid::regclass from pg_inherits where inhparent = to_regclass(format('%I.event_log', home)) loop
         execute format('revoke all on %s from %I', part, who);
     end loop;
