@@ -5,10 +5,10 @@ STATE ?= .passage
 WORKERS ?= 2
 MINUTES ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help ready up down reset test chaos lint bench
+.PHONY: help ready up down reset test chaos lint bench secrets backup restore upgrade test-compose
 
 help:  ## what can be said to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
 
 ready:  ## the environment and the front-end packages, from their lock files
 	@deploy/embedded/bootstrap
@@ -40,3 +40,18 @@ bench: ready  ## what is measured, against limits and peers: BENCH="relay latenc
 	@$(RUN) -c 'import faststream_outbox' 2>/dev/null || VIRTUAL_ENV=.venv UV_PROJECT_ENVIRONMENT=.venv \
 	    $$(command -v .venv/bin/uv || command -v uv) sync --frozen --inexact --quiet --group bench --python $(RUN)
 	@$(RUN) -m benchmarks $(BENCH) $(if $(FULL),--full)
+
+secrets:  ## for docker compose: secrets/ and .env; DOMAIN=clinic.example for a real clinic
+	@deploy/compose/secrets $(if $(DOMAIN),--domain $(DOMAIN))
+
+backup:  ## all schemas of the compose stack, from one snapshot, into backups/
+	@deploy/compose/backup
+
+restore:  ## FILE=backups/… into an empty compose stack
+	@deploy/compose/restore $(FILE)
+
+upgrade:  ## the compose stack to this version: backup, build, migrate, replace
+	@deploy/compose/upgrade
+
+test-compose: ready  ## the compose stack for real: build, up, a journey, kills, backup and restore (about ten minutes)
+	@PASSAGE_TEST_COMPOSE=1 $(RUN) -m pytest tests/compose $(TESTS)

@@ -94,12 +94,15 @@ def migrate(
     provision: Annotated[
         bool, typer.Option(help="Also set the roles' passwords, from the services' addresses.")
     ] = False,
+    demo: Annotated[
+        bool,
+        typer.Option(help="Also a movable clock and demo accounts; development only.", envvar="PASSAGE_DEMO"),
+    ] = False,
 ) -> None:
     """Bring all schemas up to date, as the owner in PASSAGE_OWNER_DATABASE_URL. Services never do this themselves."""
-    from passage.prepare import dsn_of, passwords_in
+    from passage.prepare import let_in, try_out
     from shared.db.migrate import MigrationRefused
     from shared.db.migrate import migrate as run
-    from shared.db.roles import provision as set_passwords
 
     owner = setting(OWNER_URL)
     try:
@@ -109,7 +112,19 @@ def migrate(
     for service, files in ran.items():
         console.print(f"{service}: {', '.join(files) or 'up to date'}", highlight=False)
     if provision:
-        _run(set_passwords(owner, passwords_in([dsn_of(service) for service in SERVICES])))
+        _run(let_in(owner))
+    if demo:
+        _run(try_out(owner))
+
+
+@app.command()
+def roles(
+    demo: Annotated[bool, typer.Option(help="Also the clock's role; development only.", envvar="PASSAGE_DEMO")] = False,
+) -> None:
+    """Let every service's role log in with the password in its address; a role that is missing is made."""
+    from passage.prepare import let_in
+
+    _run(let_in(setting(OWNER_URL), clock=demo))
 
 
 @app.command()

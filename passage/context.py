@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from shared.db.migrate import SERVICES
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, secret
 
 OWNER_URL = "PASSAGE_OWNER_DATABASE_URL"
 CLOCK_URL = "PASSAGE_CLOCK_DATABASE_URL"
@@ -32,12 +32,12 @@ def load_stack(state: Path) -> None:
 
 
 def setting(name: str) -> str:
-    """A variable.
+    """A variable, or the secret file of its name.
 
     Raises:
         NotConfigured: it is not set.
     """
-    value = os.environ.get(name, "")
+    value = secret(name)
     if not value:
         raise NotConfigured(f"{name} is not set, and no stack was started here: run `make up`, or set it")
     return value

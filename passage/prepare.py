@@ -8,7 +8,16 @@ import asyncpg
 
 from deploy.embedded.broker import serves
 from deploy.kafka.topics import create_topics
-from passage.context import CLOCK_URL, OWNER_URL, PRODUCER_FILE, STAFF_FILE, connected, setting, settings_of
+from passage.context import (
+    CLOCK_URL,
+    OWNER_URL,
+    PRODUCER_FILE,
+    STAFF_FILE,
+    NotConfigured,
+    connected,
+    setting,
+    settings_of,
+)
 from passage.recover import recover
 from passage.seed import seed_producer, seed_staff
 from shared.clinic import load
@@ -57,9 +66,27 @@ async def _prepare_broker() -> None:
 async def _prepare_database(owner: str) -> None:
     await _database_answers(owner)
     await migrate(owner)
-    await provide_clock(owner)
-    await provision(owner, passwords_in([*(dsn_of(name) for name in SERVICES), setting(CLOCK_URL)]))
+    await let_in(owner)
+    await try_out(owner)
+
+
+async def let_in(owner: str, *, clock: bool = False) -> None:
+    """Let every service's role log in with the password in its address; `clock`: the one that moves the clock too."""
+    addresses = [dsn_of(name) for name in SERVICES]
+    await provision(owner, passwords_in([*addresses, setting(CLOCK_URL)] if clock else addresses))
+
+
+async def try_out(owner: str) -> None:
+    """What a stack for trying out has besides: a clock that can be moved, an account for everybody, a producer's key.
+
+    Raises:
+        NotConfigured: this is not a development stack.
+    """
     settings = settings_of("identity")
+    if settings.environment == "production":
+        raise NotConfigured("a movable clock and demo accounts are for development: set PASSAGE_ENVIRONMENT, not this")
+    await provide_clock(owner)
+    await provision(owner, passwords_in([setting(CLOCK_URL)]))
     await seed_staff(Path(setting(STAFF_FILE)), load(settings.clinic_file), Keyring.load(settings.clinic_key_file))
     await seed_producer(Path(setting(PRODUCER_FILE)))
 

@@ -4,23 +4,57 @@ The promise: a process that starts has settings that make sense. A missing or im
 naming the variable.
 """
 
+import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 Environment = Literal["development", "production", "test"]
 
+SHARED_PREFIX = "PASSAGE_"
+SECRETS_DIR = "PASSAGE_SECRETS_DIR"
+"""Names the folder whose files are settings, such as a container's /run/secrets."""
 
-class ServiceSettings(BaseSettings):
+
+class Told(BaseSettings):
+    """What a process is told: by its own variables, by secret files, by the variables that all share; first come first.
+
+    The files lie in the folder that PASSAGE_SECRETS_DIR names and are called as the variable, in lower case. An empty
+    variable or file counts as none.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=SHARED_PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings passes them by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = os.environ.get(SECRETS_DIR, "")
+        files = [_SecretFiles(settings_cls, Path(folder))] if folder else []
+        return (init_settings, env_settings, *files, EnvSettingsSource(settings_cls, env_prefix=SHARED_PREFIX))
+
+
+class ServiceSettings(Told):
     """What any process of Passage needs to know. Durations are milliseconds where the name says so.
 
     A service's own class sets `model_config = SettingsConfigDict(env_prefix="PASSAGE_INTAKE_")`; every field is then
-    read from `PASSAGE_INTAKE_<FIELD>`; dictionaries and lists are written as JSON.
+    read from `PASSAGE_INTAKE_<FIELD>`, or the secret file `passage_intake_<field>`; dictionaries and lists are written
+    as JSON. What is the same for all services may be said once, without a service's name: `PASSAGE_KAFKA`.
     """
-
-    model_config = SettingsConfigDict(env_prefix="PASSAGE_", extra="ignore", frozen=True)
 
     environment: Environment = "production"
     database_url: SecretStr
@@ -100,3 +134,20 @@ class SignInSettings(ServiceSettings):
     oidc_client_secret: SecretStr
     session_hours: int = Field(default=12, ge=1, le=24)
     session_idle_minutes: int = Field(default=60, ge=5, le=720)
+
+
+class _SecretFiles(SecretsSettingsSource):
+    """A file per setting. An empty one is a secret that nobody has filled in: never a key of no characters."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return value or None, key, is_complex
+
+
+def secret(name: str) -> str:
+    """A variable that is no service's own, or the file of its name in lower case; empty where there is neither."""
+    folder = os.environ.get(SECRETS_DIR, "")
+    if not os.environ.get(name) and folder:
+        file = Path(folder) / name.lower()
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    return os.environ.get(name, "")

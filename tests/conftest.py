@@ -22,8 +22,8 @@ from tests.support.waiting import eventually as wait
 from tests.support.world import Infrastructure, Running, World, make_world
 
 ROOT = Path(__file__).parent
-PURE = (ROOT / "unit", ROOT / "contract")
-"""Tests that need neither database nor broker."""
+PURE = (ROOT / "unit", ROOT / "contract", ROOT / "compose")
+"""Tests that need neither database nor broker of this run's."""
 
 Start = Callable[..., Awaitable[Running]]
 _running = pytest.StashKey[Any]()

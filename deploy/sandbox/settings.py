@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import Told
 
 
-class SandboxSettings(BaseSettings):
+class SandboxSettings(Told):
     """There is no sandbox outside development and tests: any other environment is refused."""
 
     model_config = SettingsConfigDict(env_prefix="PASSAGE_SANDBOX_", extra="ignore", frozen=True)

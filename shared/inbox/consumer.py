@@ -21,6 +21,7 @@ from shared.inbox import incoming
 from shared.inbox.applying import Open
 from shared.inbox.handling import LATER, Handling
 from shared.inbox.hearing import Hearing
+from shared.inbox.lag import Lag
 from shared.security.keyring import Keyring
 from shared.settings import ServiceSettings
 
@@ -39,9 +40,11 @@ class _EagerBatches(BatchSubscriber):
     hearing: Hearing | None
     patients: str
     """intake's topic."""
+    lag: Lag
 
     async def get_msg(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
         # Here nothing is in hand: what was read before is applied, or sought back to.
+        self.lag.applied(consumer)
         if self.hearing is not None:
             try:
                 await self.hearing.note(consumer)
@@ -49,6 +52,7 @@ class _EagerBatches(BatchSubscriber):
                 log.info("hearing_not_noted", error=type(error).__name__)
         alone = await self._read_alone(consumer)
         found = await consumer.getmany(*alone, timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
+        self.lag.read(consumer, found)
         return tuple(record for records in found.values() for record in records)
 
     async def _read_alone(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
@@ -109,6 +113,7 @@ class Consumer:
         assert isinstance(self._subscriber, _EagerBatches)
         self._subscriber.patients = settings.topic(events_of("intake"))
         self._subscriber.hearing = Hearing(opened, self._names) if hears else None
+        self._subscriber.lag = Lag()
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:

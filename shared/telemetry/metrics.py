@@ -1,5 +1,7 @@
 """Every metric of a Passage process, on one registry. Labels are services, topics and codes; never a person."""
 
+import shutil
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -60,6 +62,21 @@ HTTP_SECONDS = Histogram(
 HTTP_REFUSED = Counter(
     "passage_http_refused_total", "Requests refused at the edge, by reason code.", ["code"], registry=REGISTRY
 )
+
+
+DISK_FREE = Gauge(
+    "passage_disk_free_ratio",
+    "Free share of the disk that this process runs on; in a container, the one that holds the volumes too.",
+    registry=REGISTRY,
+)
+
+
+def _free_share() -> float:
+    disk = shutil.disk_usage("/")
+    return disk.free / disk.total
+
+
+DISK_FREE.set_function(_free_share)
 
 
 def exposition() -> bytes:

@@ -88,7 +88,7 @@ async def form(request: Request) -> Response:
 @router.get("/es")
 async def form_in_spanish() -> Response:
     """A short address for posters."""
-    return RedirectResponse("/?lang=es", 307)
+    return RedirectResponse("./?lang=es", 307)
 
 
 @router.post("/", dependencies=[Depends(limit("form", per_minute=PER_MINUTE))])
@@ -134,7 +134,7 @@ def _embedded(request: Request) -> bool:
 
 
 def _thank(request: Request, told: dict[str, str]) -> Response:
-    return RedirectResponse("/thanks?" + urlencode(told | ({"embed": "1"} if _embedded(request) else {})), 303)
+    return RedirectResponse("./thanks?" + urlencode(told | ({"embed": "1"} if _embedded(request) else {})), 303)
 
 
 async def _trapped(request: Request, service: Service, filled: Filled, token: str) -> Response:
