@@ -69,7 +69,7 @@ def test_every_address_of_a_service_is_led_there(name, wiring, monkeypatch):
 
 
 def test_two_services_never_claim_one_address(wiring, monkeypatch):
-    owners = {}
+    owners: dict[str, str] = {}
     for name in SERVICES:
         for path in addresses(name, wiring, monkeypatch):
             if expected(name, path) == {name}:
