@@ -69,7 +69,7 @@ def test_every_container_is_bounded_comes_back_and_can_do_little(name):
     if name not in JOBS:
         assert told["restart"] == "unless-stopped"
         assert "stop_grace_period" in told
-    if name in (*OURS, *JOBS, "caddy", "prometheus", "grafana"):
+    if name in (*OURS, *JOBS, "kafka", "caddy", "prometheus", "grafana"):
         assert told["read_only"] is True
 
 
