@@ -22,6 +22,13 @@ select $1, $2, $3 where not exists (select from tombstones where subject = $1)
 on conflict (subject) do nothing
 returning kid, wrapped
 """
+ADOPT_MANY = """
+insert into patient_keys (subject, kid, wrapped)
+select * from unnest($1::uuid[], $2::text[], $3::text[]) as k(subject, kid, wrapped)
+ where not exists (select from tombstones t where t.subject = k.subject)
+ order by subject
+on conflict (subject) do nothing
+"""
 FIND = """
 select k.kid, k.wrapped, t.subject is not null as erased
   from (select $1::uuid as subject) s
@@ -114,7 +121,7 @@ class PatientKeys:
         for subject, key in keys.items():
             self._keyring.unwrap(subject, key)
         kids, closed = [key.kid for key in keys.values()], [key.wrapped for key in keys.values()]
-        await self._conn.execute(CREATE_MANY, list(keys), kids, closed)
+        await self._conn.execute(ADOPT_MANY, list(keys), kids, closed)
 
     async def find(self, subject: UUID) -> WrappedKey:
         """The wrapped key.
