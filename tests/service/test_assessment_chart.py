@@ -178,10 +178,10 @@ async def test_a_lead_becomes_a_signed_approval(clinic: Clinic):
 async def test_nothing_that_was_written_lies_readable_in_the_database(clinic: Clinic):
     patient = await clinic.patient()
     await clinic.approved(patient, goals={"hopes": "xylophone-hope"}, history={"notes": "xylophone-note"})
-    async with clinic.world.connection("assessment") as conn:
+    async with clinic.world.connection() as conn:
         tables = await conn.fetch("select tablename from pg_tables where schemaname = 'assessment'")
         for table in tables:
-            rows = await conn.fetch(f'select t::text as row from "{table["tablename"]}" t')
+            rows = await conn.fetch(f'select t::text as row from assessment."{table["tablename"]}" t')
             assert not [row["row"] for row in rows if "xylophone" in row["row"]], table["tablename"]
 
 

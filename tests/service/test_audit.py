@@ -4,6 +4,8 @@ import json
 
 import asyncpg
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
 from services.identity.settings import IdentitySettings
 from shared.audit import audit, broken_seal, examine, seal, seals_told
@@ -19,6 +21,15 @@ async def desk(world):
         await owner.execute("set session_replication_role = replica")
         await owner.execute("truncate identity.audit, identity.audit_seals, identity.audit_sealed")
         yield running
+
+
+@pytest.fixture
+def log_of_seals(monkeypatch):
+    """What the sealer tells its log, whatever else in this process has set up how logs are written."""
+    capture = LogCapture()
+    told = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
+    monkeypatch.setattr("shared.audit.log", told)
+    return capture
 
 
 async def read_charts(desk, count):
@@ -117,8 +128,8 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("tampering", TAMPERING)
-async def test_whoever_owns_the_database_cannot_change_it_unseen(world, desk, tampering, caplog):
-    told = await three_seals(desk, caplog)
+async def test_whoever_owns_the_database_cannot_change_it_unseen(world, desk, tampering, log_of_seals):
+    told = await three_seals(desk, log_of_seals)
     assert await examined(desk, told) is None
     sql, (seal_number, what) = TAMPERING[tampering]
     await as_owner(world, sql)
@@ -127,8 +138,8 @@ async def test_whoever_owns_the_database_cannot_change_it_unseen(world, desk, ta
     assert str(found).startswith(f"seal {seal_number}: ")
 
 
-async def test_what_is_cut_off_and_sealed_again_is_not_what_was_told(world, desk, caplog):
-    told = await three_seals(desk, caplog)
+async def test_what_is_cut_off_and_sealed_again_is_not_what_was_told(world, desk, log_of_seals):
+    told = await three_seals(desk, log_of_seals)
     await as_owner(world, SEALED_AGAIN)
     await as_owner(world, "delete from identity.audit where id = (select max(id) from identity.audit)")
     await sealed(desk)
@@ -137,13 +148,12 @@ async def test_what_is_cut_off_and_sealed_again_is_not_what_was_told(world, desk
     assert (found.seal, found.what) == (3, "seal replaced")
 
 
-async def three_seals(desk, caplog):
+async def three_seals(desk, log_of_seals):
     """Three batches; what the log was told of them."""
-    with caplog.at_level("INFO"):
-        for _ in range(3):
-            await read_charts(desk, 2)
-            await sealed(desk)
-    lines = [json.dumps({**record.msg, "service": "identity"}) for record in caplog.records if type(record.msg) is dict]
+    for _ in range(3):
+        await read_charts(desk, 2)
+        await sealed(desk)
+    lines = [json.dumps({**entry, "service": "identity"}) for entry in log_of_seals.entries]
     told = seals_told(["not JSON audit.sealed", *lines])["identity"]
     assert set(told) == {1, 2, 3}
     return told

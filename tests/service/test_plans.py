@@ -23,7 +23,7 @@ SNAPSHOT = "select pg_current_snapshot()::text"
 STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "the relay's next window": ("intake", cursor.FIRST_PAGE, ("<now>", "<now>", 0, NOW, 4_000)),
     "the rest of a large window": ("intake", cursor.NEXT_PAGE, ("3:3:", "<now>", 50_000, NOW, 4_000)),
-    "a subject's replay": ("intake", cursor.OF_SUBJECT, (ONE, 1, None, "<now>", NOW)),
+    "a subject's replay": ("intake", cursor.OF_SUBJECT, (ONE, 1, None, "<now>", NOW, 0)),
     "due timers": ("intake", timers.CLAIM, (NOW, ["answer"], 50)),
     "the next timer": ("intake", timers.NEXT_DUE, (["answer"], NOW)),
     "moving positions": ("dashboard", positions.MOVE, ([1], [ONE], [0], [1])),
