@@ -92,8 +92,8 @@ async def _send(world: World, messages: Sequence[Message]) -> float:
     async with _producer(world) as producer:
         topic = world.kafka_prefix + events_of(SOURCE)
         sent = [
-            await producer.send(topic, value, key=key, headers=headers, partition=partition)
-            for partition, key, value, headers in messages
+            await producer.send(topic, value, key=key, headers=headers)  # which finds the key's partition itself
+            for _partition, key, value, headers in messages
         ]
         await asyncio.gather(*sent)
         return len(messages) / (time.perf_counter() - began)

@@ -1,6 +1,7 @@
 """What the kernel asks all day long finds its rows by an index, also where there are many."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -58,6 +59,26 @@ async def test_no_sequential_scan_where_an_index_belongs(grown: World, what: str
         large = {row["relname"] for row in await conn.fetch(LARGE, PATIENTS)}
     assert {"facts", "streams"} < large
     assert not _walked(json.loads(told)[0]["Plan"]) & large
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (cursor.FIRST_PAGE, "'3:3:', pg_current_snapshot()::text, 0, now(), 4000"),
+        (cursor.NEXT_PAGE, "'3:3:', pg_current_snapshot()::text, 50000, now(), 4000"),
+        (cursor.SETTLED_PAGE, "0, 100000, now(), 4000"),
+        (cursor.OF_SUBJECT, "uuidv7(), 1, null, pg_current_snapshot()::text, now(), 0"),
+    ],
+    ids=["first page", "next page", "restored", "subject"],
+)
+async def test_the_relay_plans_once_and_well(grown: World, statement: str, values: str) -> None:
+    async with grown.connection("intake") as conn:
+        await conn.execute(cursor.PLAN_ONCE)
+        await conn.execute(f"prepare page as {statement}")
+        [[told]] = await conn.fetch(f"explain (format json) execute page({values})")
+        log = {row["relname"] for row in await conn.fetch(LARGE, PATIENTS)} & set(re.findall(r"event_log\w+", told))
+    assert log
+    assert not _walked(json.loads(told)[0]["Plan"]) & log
 
 
 async def test_a_statement_without_its_index_is_seen(grown: World) -> None:
