@@ -1,7 +1,7 @@
 """A service's consumer from a full topic to committed offsets, against the least that could be done by hand.
 
-The base is aiokafka with msgspec and the same statement that moves positions, once per poll, without a handler, without
-patients' keys, without a metric or trace; it commits its offsets after each poll too.
+The base is aiokafka with msgspec and one statement that moves positions by compare-and-set, once per poll, without a
+handler, without patients' keys, without a metric or trace; it commits its offsets after each poll too.
 """
 
 import asyncio
@@ -22,12 +22,21 @@ from shared.contracts.intake import LeadCreated, LeadUpdated
 from shared.contracts.topics import events_of
 from shared.ids import new_id
 from shared.inbox.consumer import MAX_RECORDS
-from shared.inbox.positions import MOVE, NUMBER
+from shared.inbox.positions import NUMBER
 from shared.security.keyring import Keyring
 from shared.uow import UnitOfWork
 from tests.support.world import World
 
 SUBJECTS = 2_000
+MOVE = """
+insert into inbox as b (source, subject, prior, sequence)
+select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[]) as i(source, subject, prior, sequence)
+ where i.prior = 0 or exists (select from inbox o where (o.source, o.subject) = (i.source, i.subject))
+ order by 1, 2
+on conflict (source, subject) do update set prior = excluded.prior, sequence = excluded.sequence
+ where b.sequence = excluded.prior
+returning b.source, b.subject
+"""
 FORGET = "truncate inbox, parked, dead_letters, patient_keys"
 
 

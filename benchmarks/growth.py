@@ -69,10 +69,9 @@ async def _append(conn: asyncpg.Connection, subject: UUID) -> None:
 
 
 async def _window(conn: asyncpg.Connection, _subject: UUID) -> None:
-    upper, at = await cursor.snapshot(conn)
-    xmin = int(upper.partition(":")[0])
+    xmin: int = await conn.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     lower = f"{max(3, xmin - 50)}:{max(3, xmin - 50)}:"
-    await cursor.window(conn, cursor.Cursor(lower, at, upper, at, 0, 1), 4_000)
+    await cursor.window(conn, cursor.Cursor(lower, datetime.now(UTC), None, None, 0, 1), 4_000)
 
 
 async def _move(conn: asyncpg.Connection, subject: UUID) -> None:

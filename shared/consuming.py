@@ -1,8 +1,7 @@
 """Which event goes to which handler: the whole content of a service's `consumers.py`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from shared.contracts.base import Event, Source
 from shared.contracts.envelope import Envelope
@@ -15,8 +14,7 @@ E = TypeVar("E", bound=Event)
 Handler = Callable[[UnitOfWork, E, Envelope], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A Kafka record that is no event of ours, as it came."""
 
     topic: str

@@ -11,6 +11,7 @@ import asyncpg
 
 from shared.clinic.model import Clinic
 from shared.contracts.base import Event
+from shared.contracts.envelope import Envelope
 from shared.eventlog.log import Origin, Pending
 from shared.ids import new_id
 from shared.security.keys import PatientKeys
@@ -35,6 +36,22 @@ class UnitOfWork:
     cause: UUID | None = None
     traceparent: str | None = None
     pending: list[Pending] = field(default_factory=list)
+
+    def because_of(self, at: Envelope, traceparent: str | None) -> "UnitOfWork":
+        """The same transaction as an event's handler gets it: the system acts, in that event's journey."""
+        return UnitOfWork(
+            self.conn,
+            self.service,
+            self.now,
+            f"system:{self.service}",
+            self.clinic,
+            self.keys,
+            self.lookup,
+            at.correlationid,
+            at.id,
+            traceparent,
+            self.pending,
+        )
 
     def publish(self, *events: Event) -> None:
         """Have these written to the event log at commit, in this order."""

@@ -5,7 +5,7 @@ it changes nothing. A cursor is valid only in the cluster and timeline that wrot
 transaction ids start again, and a relay that did not check would publish nothing, silently.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -25,7 +25,6 @@ returning cursor, cursor_at, upper, upper_at, after_id, term, settled_id as sett
 SAVE = """
 update relay set cursor = $2, cursor_at = $3, upper = $4, upper_at = $5, after_id = $6 where term = $1
 """
-SNAPSHOT = "select pg_current_snapshot()::text as upper, clock_timestamp() as at"
 # With the values at hand the planner takes a window's next pages for small and sorts the rest of the log for each of
 # them (85 ms a page of 4,000 against 30); without them it walks the index that the statement is written for.
 PLAN_ONCE = "set plan_cache_mode = force_generic_plan"
@@ -33,17 +32,23 @@ ENSURE_PARTITIONS = "select ensure_event_log_partitions(3)"
 
 # `offset 0` keeps the planner from walking the primary key (585 ms a poll at a million rows against 0.3); the
 # bound on `at` prunes partitions: no transaction lives for a day.
+# A null $2 stands for the present: the window up to it and the snapshot itself come in one round trip, as one row at
+# least. What the statement sees and `pg_current_snapshot()` in it are the same.
 FIRST_PAGE = """
-select * from (
+with present as materialized (
+    select coalesce($2::text::pg_snapshot, pg_current_snapshot()) as upper, clock_timestamp() as upper_at
+)
+select w.*, present.upper::text, present.upper_at
+  from present left join lateral (
     select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
            causation::text, traceparent, body
       from event_log
-     where ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax($2::text::pg_snapshot))
+     where ((xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax(present.upper))
             or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot))))
-       and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+       and pg_visible_in_snapshot(xid, present.upper)
        and id > $3 and at >= $4::timestamptz - interval '1 day'
-    offset 0) w
- order by id limit $5
+    offset 0) w on true
+ order by w.id limit $5
 """
 # A window larger than a page is mostly the log itself, so the rest of it is read along the primary key.
 NEXT_PAGE = """
@@ -214,21 +219,25 @@ async def save(conn: asyncpg.Connection, at: Cursor) -> bool:
     return bool(done == "UPDATE 1")
 
 
-async def snapshot(conn: asyncpg.Connection) -> tuple[str, datetime]:
-    """The present snapshot and its time."""
-    row = await conn.fetchrow(SNAPSHOT)
-    return row["upper"], row["at"]
+async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> tuple[Cursor, list[Row]]:
+    """The next rows between the two snapshots, by id; what was restored is between any snapshot and none.
 
-
-async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> list[Row]:
-    """The next rows between the two snapshots, by id; what was restored is between any snapshot and none."""
+    Where the cursor has no upper snapshot the present one is taken: it is in the cursor that comes back.
+    """
     rows: list[asyncpg.Record] = []
     if at.cursor == FROM_NOTHING and at.after_id < at.settled:
         rows = await conn.fetch(SETTLED_PAGE, at.after_id, at.settled, at.cursor_at, page)
-    if len(rows) < page:
-        statement, after = NEXT_PAGE if at.after_id else FIRST_PAGE, max(at.after_id, at.settled)
-        rows += await conn.fetch(statement, at.cursor, at.upper, after, at.cursor_at, page - len(rows))
-    return [Row._make(row) for row in rows]
+    if at.after_id and at.upper is not None:
+        if len(rows) < page:
+            after = max(at.after_id, at.settled)
+            rows += await conn.fetch(NEXT_PAGE, at.cursor, at.upper, after, at.cursor_at, page - len(rows))
+        return at, [Row._make(row) for row in rows]
+    first = await conn.fetch(FIRST_PAGE, at.cursor, at.upper, at.settled, at.cursor_at, max(1, page - len(rows)))
+    at = replace(at, upper=first[0]["upper"], upper_at=at.upper_at or first[0]["upper_at"], after_id=0)
+    found = [Row._make(row) for row in rows]
+    if len(found) < page and first[0]["id"] is not None:
+        found += [Row._make(row[: len(Row._fields)]) for row in first]
+    return at, found
 
 
 async def open_requests(conn: asyncpg.Connection) -> list[Request]:

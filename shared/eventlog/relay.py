@@ -185,12 +185,7 @@ class Relay:
         return await self._read(conn, then) if then.upper is not None else None
 
     async def _read(self, conn: asyncpg.Connection, at: Cursor) -> _Page:
-        if at.upper is None:
-            upper, upper_at = await cursors.snapshot(conn)
-            if upper == at.cursor:
-                return _Page([], at)
-            at = replace(at, upper=upper, upper_at=upper_at, after_id=0)
-        rows = await cursors.window(conn, at, self._page)
+        at, rows = await cursors.window(conn, at, self._page)
         if len(rows) == self._page:
             return _Page(rows, replace(at, after_id=rows[-1].id))
         assert at.upper is not None

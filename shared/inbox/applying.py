@@ -6,9 +6,9 @@ PatientErased; a service has nothing to do for either.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
@@ -65,18 +65,15 @@ class Applier:
         """Apply a batch in one transaction, or raise and leave no trace."""
         # No order is promised between topics; intake first saves most of the waiting for a LeadCreated.
         ordered = sorted(batch, key=lambda item: NUMBER[item.envelope.source])
+        groups: dict[Key, list[Incoming]] = {}
+        for item in ordered:
+            groups.setdefault(item.key, []).append(item)
         async with self._open() as uow:
-            attempt = await _Attempt.of(uow, self._consumes, ordered)
-            moved = await positions.move(uow.conn, attempt.clean_runs(ordered))
-            await attempt.adopt([item for item in ordered if item.key in moved])
-            rest: dict[Key, list[Incoming]] = {}
-            for item in ordered:
-                if item.key in moved:
-                    await attempt.dispatch(item)
-                else:
-                    rest.setdefault(item.key, []).append(item)
-            if rest:
-                await attempt.slowly(rest)
+            attempt = _Attempt(uow, self._consumes)
+            await attempt.at_once(ordered, groups)
+            if groups:
+                await attempt.look_up(groups.values())
+                await attempt.slowly(groups)
             await attempt.tell()
         attempt.outcome.count()
         return attempt.outcome
@@ -84,10 +81,11 @@ class Applier:
     async def release(self, waiting: Sequence[Incoming]) -> Outcome:
         """Apply what was parked, as far as its turn has come. `waiting` is in order per source and subject."""
         async with self._open() as uow:
-            attempt = await _Attempt.of(uow, self._consumes, waiting)
+            attempt = _Attempt(uow, self._consumes)
             groups: dict[Key, list[Incoming]] = {}
             for item in waiting:
                 groups.setdefault(item.key, []).append(item)
+            await attempt.look_up(groups.values())
             for key in sorted(groups):
                 await positions.unpark(uow.conn, *key, await attempt.advance(key, groups[key]))
             await attempt.tell()
@@ -107,43 +105,43 @@ class _Attempt:
 
     uow: UnitOfWork
     consumes: Consumes
-    known: dict[UUID, KeyState]
-    held: set[UUID]
+    known: dict[UUID, KeyState] = field(default_factory=dict)
+    held: set[UUID] = field(default_factory=set)
     outcome: Outcome = field(default_factory=Outcome)
     gathered: list[tuple[Event, Envelope]] = field(default_factory=list)
     adopted: set[UUID] = field(default_factory=set)
 
-    @classmethod
-    async def of(cls, uow: UnitOfWork, consumes: Consumes, batch: Sequence[Incoming]) -> "_Attempt":
+    async def at_once(self, ordered: Sequence[Incoming], groups: dict[Key, list[Incoming]]) -> None:
+        """Apply every subject whose events are exactly its next ones, in the batch's order; the others stay in
+        `groups`.
+        """
+        arriving = {item.envelope.subject for item in ordered if isinstance(item.event, LeadCreated)}
+        runs = [run for items in groups.values() if (run := _clean_run(items, arriving)) is not None]
+        by_key = {(run.source, run.subject): run for run in runs}
+        moved: list[Incoming] = []
+        for key, erased in (await positions.move(self.uow.conn, runs)).items():
+            moved += groups.pop(key)
+            if erased and (patient := by_key[key].patient) is not None:
+                self.known[patient] = KeyState.ERASED
+        await self.adopt(moved)
+        # Each in its place: what one source says of a patient may rest on what another has said before.
+        for item in ordered if not groups else [item for item in ordered if item.key not in groups]:
+            await self.dispatch(item)
+
+    async def look_up(self, groups: Iterable[Sequence[Incoming]]) -> None:
+        """Find out who is known, and hold back what is about somebody who is not, with all that follows it."""
+        batch = [item for items in groups for item in items]
         wanted = {patient for item in batch if (patient := _patient_of(item)) is not None}
-        known = await uow.keys.states(wanted) if wanted else {}
+        known = await self.uow.keys.states(wanted) if wanted else {}
+        known.update(self.known)
         arriving = {item.envelope.subject for item in batch if isinstance(item.event, LeadCreated)}
-        held: set[UUID] = set()
         behind: set[Key] = set()
         for item in batch:
             patient = _patient_of(item)
             if item.key in behind or (patient is not None and patient not in known and patient not in arriving):
-                held.add(item.envelope.id)
+                self.held.add(item.envelope.id)
                 behind.add(item.key)
-        return cls(uow, consumes, known, held)
-
-    def clean_runs(self, batch: Sequence[Incoming]) -> list[Run]:
-        """Per subject the run that the batch would apply, where it is one; the rest goes the slow way."""
-        slow = {item.key for item in batch if item.envelope.id in self.held}
-        runs: dict[Key, Run] = {}
-        for item in batch:
-            key, sequence = item.key, item.envelope.sequence
-            if key in slow:
-                continue
-            run = runs.get(key)
-            if run is None:
-                runs[key] = Run(*key, sequence - 1, sequence)
-            elif run.last + 1 == sequence:
-                runs[key] = replace(run, last=sequence)
-            else:
-                slow.add(key)
-                del runs[key]
-        return list(runs.values())
+        self.known = known
 
     async def adopt(self, items: Sequence[Incoming]) -> None:
         """Keep the keys that came with these events, all in one statement, ahead of what needs them."""
@@ -192,7 +190,7 @@ class _Attempt:
         """Call the event's handler, with the envelope's journey and trace."""
         self.outcome.applied[item.envelope.source] += 1
         self.outcome.moved.add(item.envelope.subject)
-        event, envelope = item.event, item.envelope
+        event = item.event
         if event is None:
             return
         if isinstance(event, LeadCreated | TaskRaised) and event.key is not None:
@@ -207,7 +205,6 @@ class _Attempt:
                 await self._bury(subject)
         elif not (isinstance(event, PatientEvent) and self.known.get(event.patient_id) is KeyState.ERASED):
             await self._handle(item)
-        log.debug("event_applied", type=envelope.type, event_id=str(envelope.id))
 
     async def tell(self) -> None:
         """Hand over what was gathered for a service that takes events together."""
@@ -229,15 +226,35 @@ class _Attempt:
             assert item.event is not None
             self.gathered.append((item.event, envelope))
             return
+        if not trace.recording():
+            with trace.HandedOn(envelope.traceparent) as traceparent:
+                await handler(self.uow.because_of(envelope, traceparent), item.event, envelope)
+            return
         with trace.span_from(envelope.traceparent, f"consume {envelope.name}"):
-            uow = replace(
-                self.uow,
-                actor=f"system:{self.uow.service}",
-                journey=envelope.correlationid,
-                cause=envelope.id,
-                traceparent=trace.current_traceparent() or envelope.traceparent,
-            )
+            uow = self.uow.because_of(envelope, trace.current_traceparent() or envelope.traceparent)
             await handler(uow, item.event, envelope)
+
+
+def _clean_run(items: Sequence[Incoming], arriving: Collection[UUID]) -> Run | None:
+    """A subject's events as one run about one patient; None where they are not one."""
+    first = items[0]
+    before = sequence = first.envelope.sequence - 1
+    patient: UUID | None = None
+    for item in items:
+        sequence += 1
+        if item.envelope.sequence != sequence:
+            return None
+        about = _subject_of_care(item)
+        if about is not None and about != patient:
+            if patient is not None:
+                return None
+            patient = about
+    return Run(*first.key, before, sequence, patient, patient in arriving)
+
+
+def _subject_of_care(item: Incoming) -> UUID | None:
+    """The patient whose event it is, LeadCreated included."""
+    return item.envelope.subject if isinstance(item.event, LeadCreated) else _patient_of(item)
 
 
 def _patient_of(item: Incoming) -> UUID | None:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import KafkaAckableMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.consuming import Consumes
@@ -97,6 +98,7 @@ class Consumer:
             allow_auto_create_topics=False,
             graceful_timeout=10.0,
             logger=None,
+            apply_types=False,  # injecting what a handler is annotated with costs a hop to another thread and back
         )
         self._subscriber = self.broker.subscriber(
             *self._names,
@@ -107,6 +109,7 @@ class Consumer:
             max_records=MAX_RECORDS,
             batch_timeout_ms=1_000,
             fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+            parser=self._whole,
             decoder=_raw,
         )
         self._subscriber.__class__ = _EagerBatches
@@ -133,9 +136,7 @@ class Consumer:
             return "consumer: the same batch fails again and again"
         return None
 
-    async def _on_batch(self, message: KafkaMessage) -> None:
-        raw = message.raw_message
-        records = raw if isinstance(raw, tuple) else (raw,)
+    async def _on_batch(self, records: tuple[ConsumerRecord, ...]) -> None:
         try:
             await self.handling.handle([incoming.record_of(record, self._names[record.topic]) for record in records])
         except Exception as error:
@@ -147,9 +148,25 @@ class Consumer:
             raise
         self._failures = 0
 
+    async def _whole(self, records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+        """A batch as one message, unread: FastStream would turn every header into text first, and fail on one that is
+        none.
+        """
+        first, last = records[0], records[-1]
+        return KafkaAckableMessage(
+            body=b"",
+            headers={},
+            message_id=f"{first.offset}-{last.offset}-{first.timestamp}",
+            raw_message=records,
+            consumer=self._subscriber.consumer,
+        )
+
     async def _publish(self, topic: str, value: bytes, headers: dict[str, str]) -> None:
         await self.broker.publish(value, topic=self._settings.topic(topic), headers=headers)
 
 
-async def _raw(message: KafkaMessage) -> None:
-    """The body is read by us: a record that cannot be decoded must reach the dead letters, not the log."""
+async def _raw(message: KafkaMessage) -> Any:
+    """The records as they are: they are read by us, and one that cannot be read must reach the dead letters, not the
+    log.
+    """
+    return message.raw_message

@@ -21,11 +21,11 @@ class Incoming:
 
     envelope: Envelope
     record: Record
-    event: Event | None = field(default=None)
+    event: Event | None = None
+    key: tuple[int, UUID] = field(init=False)
 
-    @property
-    def key(self) -> tuple[int, UUID]:
-        return (NUMBER[self.envelope.source], self.envelope.subject)
+    def __post_init__(self) -> None:
+        self.key = (NUMBER[self.envelope.source], self.envelope.subject)
 
     def parked(self, reason: str) -> Parked:
         """The same, to be kept in the table."""

@@ -16,13 +16,23 @@ NUMBER: dict[Source, int] = {source: number for number, source in enumerate(SOUR
 NAME: dict[int, Source] = {number: source for source, number in NUMBER.items()}
 
 MOVE = """
-insert into inbox as b (source, subject, prior, sequence)
-select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[]) as i(source, subject, prior, sequence)
- where i.prior = 0 or exists (select from inbox o where (o.source, o.subject) = (i.source, i.subject))
- order by 1, 2
-on conflict (source, subject) do update set prior = excluded.prior, sequence = excluded.sequence
- where b.sequence = excluded.prior
-returning b.source, b.subject
+with run as materialized (
+    select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::boolean[])
+        as r(source, subject, prior, sequence, patient, arrives)
+), moved as (
+    insert into inbox as b (source, subject, prior, sequence)
+    select r.source, r.subject, r.prior, r.sequence from run r
+     where (r.prior = 0 or exists (select from inbox o where (o.source, o.subject) = (r.source, r.subject)))
+       and (r.patient is null or r.arrives
+            or exists (select from patient_keys k where k.subject = r.patient)
+            or exists (select from tombstones t where t.subject = r.patient))
+     order by 1, 2
+    on conflict (source, subject) do update set prior = excluded.prior, sequence = excluded.sequence
+     where b.sequence = excluded.prior
+    returning b.source, b.subject
+)
+select m.source, m.subject, exists (select from tombstones t where t.subject = r.patient) as erased
+  from moved m join run r using (source, subject)
 """
 TOUCH = "insert into inbox (source, subject, prior, sequence) values ($1, $2, 0, 0) on conflict do nothing"
 LOCK = "select sequence from inbox where source = $1 and subject = $2 for update"
@@ -50,16 +60,17 @@ select distinct source, subject from dead_letters
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive events of one subject: after `prior`, up to and with `last`."""
+    """Consecutive events of one subject: after `prior`, up to and with `last`.
+
+    They are about `patient`, who must be known here unless the events themselves bring them (`arrives`).
+    """
 
     source: int
     subject: UUID
     prior: int
     last: int
-
-    @property
-    def key(self) -> tuple[int, UUID]:
-        return (self.source, self.subject)
+    patient: UUID | None = None
+    arrives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +85,21 @@ class Parked:
     body: bytes
 
 
-async def move(conn: asyncpg.Connection, runs: Sequence[Run]) -> set[tuple[int, UUID]]:
-    """Move all positions that stand exactly before their run; returns those that moved, now locked."""
+async def move(conn: asyncpg.Connection, runs: Sequence[Run]) -> dict[tuple[int, UUID], bool]:
+    """Move all positions that stand exactly before their run, of patients who are known here.
+
+    Returns those that moved, now locked, and whether their patient was erased.
+    """
     rows = await conn.fetch(
-        MOVE, [r.source for r in runs], [r.subject for r in runs], [r.prior for r in runs], [r.last for r in runs]
+        MOVE,
+        [r.source for r in runs],
+        [r.subject for r in runs],
+        [r.prior for r in runs],
+        [r.last for r in runs],
+        [r.patient for r in runs],
+        [r.arrives for r in runs],
     )
-    return {(row["source"], row["subject"]) for row in rows}
+    return {(row["source"], row["subject"]): row["erased"] for row in rows}
 
 
 async def lock(conn: asyncpg.Connection, source: int, subject: UUID) -> int:

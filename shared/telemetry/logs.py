@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Literal, cast
 
 import structlog
-from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.settings import ServiceSettings
+from shared.telemetry.trace import current_traceparent
 
 FRAMES = 12
 
@@ -90,9 +90,8 @@ def _bind(service: str) -> Processor:
 
 
 def _trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace"] = format(context.trace_id, "032x")
+    if here := current_traceparent():
+        event["trace"] = here[3:35]
     return event
 
 

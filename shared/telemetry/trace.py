@@ -5,6 +5,7 @@ The promise: there always is a trace to hand on, whether anyone collects it or n
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
@@ -18,6 +19,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _IDS = RandomIdGenerator()
+LENGTH = 55
+"""Characters of a W3C traceparent."""
 _provider: TracerProvider | None = None
 _recording = False
 _tracer: Tracer = trace.get_tracer("passage")
@@ -44,6 +47,35 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
         _provider.add_span_processor(BatchSpanProcessor(exporter))
 
 
+def recording() -> bool:
+    """Whether anyone collects spans of this process."""
+    return _recording
+
+
+_handed_on: ContextVar[str | None] = ContextVar("handed_on", default=None)
+
+
+class HandedOn:
+    """A block within the trace of a traceparent, to which this process adds no span; a new one where none is readable.
+
+    The traceparent is handed on as it came: for what happens thousands of times a second where nobody looks.
+    """
+
+    __slots__ = ("_token", "traceparent")
+
+    def __init__(self, traceparent: str | None) -> None:
+        if traceparent is None or len(traceparent) != LENGTH:
+            traceparent = f"00-{_IDS.generate_trace_id():032x}-{_IDS.generate_span_id():016x}-00"
+        self.traceparent = traceparent
+
+    def __enter__(self) -> str:
+        self._token = _handed_on.set(self.traceparent)
+        return self.traceparent
+
+    def __exit__(self, *_: object) -> None:
+        _handed_on.reset(self._token)
+
+
 def shutdown() -> None:
     """Send what is still buffered."""
     if _provider is not None:
@@ -51,10 +83,10 @@ def shutdown() -> None:
 
 
 def current_traceparent() -> str | None:
-    """The W3C traceparent of the span we are in, to be kept with an event."""
+    """The W3C traceparent of the span we are in, or of the block that hands one on, to be kept with an event."""
     here = trace.get_current_span().get_span_context()
     if not here.is_valid:
-        return None
+        return _handed_on.get()
     return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
 
 

@@ -182,14 +182,15 @@ async def relays_in_parallel(scene: Scene) -> None:
     async def always(_conn: asyncpg.Connection, *_: Any) -> bool:
         return True
 
-    async def every_other(conn: asyncpg.Connection, at: Cursor, page: int) -> list[Row]:
+    async def every_other(conn: asyncpg.Connection, at: Cursor, page: int) -> tuple[Cursor, list[Row]]:
         if id(conn) not in workers:
             workers.append(id(conn))
         mine = workers.index(id(conn)) % 2
-        rows = [row for row in await window(conn, at, page) if row.id % 2 == mine]
+        at, found = await window(conn, at, page)
+        rows = [row for row in found if row.id % 2 == mine]
         if mine:
             await asyncio.sleep(0.3)
-        return rows
+        return at, rows
 
     scene.monkeypatch.setattr(cursor, "try_lock", always)
     scene.monkeypatch.setattr(cursor, "save", always)

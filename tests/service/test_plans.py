@@ -27,7 +27,7 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "a subject's replay": ("intake", cursor.OF_SUBJECT, (ONE, 1, None, "<now>", NOW, 0)),
     "due timers": ("intake", timers.CLAIM, (NOW, ["answer"], 50)),
     "the next timer": ("intake", timers.NEXT_DUE, (["answer"], NOW)),
-    "moving positions": ("dashboard", positions.MOVE, ([1], [ONE], [0], [1])),
+    "moving positions": ("dashboard", positions.MOVE, ([1], [ONE], [0], [1], [ONE], [False])),
     "parked events": ("dashboard", positions.WAITING, ([ONE],)),
     "who is known": ("dashboard", keys.STATES, ([ONE],)),
     "facts of a patient": ("dashboard", dashboard.FACTS_OF, ([ONE],)),

@@ -78,6 +78,17 @@ def test_a_trace_is_continued_from_an_event(lines):
     assert lines()[0]["trace"] == TRACEPARENT.split("-")[1]
 
 
+@pytest.mark.parametrize("given", [TRACEPARENT, None, "nonsense"])
+def test_a_trace_is_handed_on_where_nothing_is_recorded(lines, given):
+    trace.configure("intake", None)
+    with trace.HandedOn(given) as traceparent:
+        assert trace.current_traceparent() == traceparent
+        structlog.get_logger().info("applied")
+    assert lines()[0]["trace"] == traceparent.split("-")[1]
+    assert (traceparent == given) == (given == TRACEPARENT)
+    assert trace.current_traceparent() is None
+
+
 @pytest.mark.parametrize("unreadable", [None, "", "nonsense", "00-0-0-0"])
 def test_without_a_readable_trace_a_new_one_begins(unreadable):
     trace.configure("intake", None)
