@@ -16,6 +16,7 @@ from shared.eventlog.relay import Relay
 from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.timers import Timers
+from tests.support.waiting import eventually
 from tests.support.world import World
 
 
@@ -60,6 +61,8 @@ async def kernel_service(
     service = Service(name, settings, consumes=consumes, timers=timers)
     await service.start()
     try:
+        if service.consumer is not None:
+            await eventually(service.consumer.partitions, timeout=60)  # joining a group may take seconds
         yield service
     finally:
         await service.stop()

@@ -127,6 +127,11 @@ class Consumer:
         """Finish the batch in hand, then leave the group."""
         await self.broker.stop()
 
+    def partitions(self) -> int:
+        """How many partitions are this consumer's at present; 0 until its group has given it some."""
+        reading = self._subscriber.consumer
+        return 0 if reading is None else len(reading.assignment())
+
     def trouble(self) -> str | None:
         """Why this consumer cannot go on, or None."""
         tasks = self._subscriber.tasks
