@@ -103,7 +103,8 @@ def _body(body: Any) -> Any:
     return dict(body) if isinstance(body, list | tuple | dict) else {"error": "server_error"}
 
 
-@router.api_route("/userinfo", methods=["GET", "POST"], dependencies=[Depends(CLIENT)])
+@router.get("/userinfo", dependencies=[Depends(CLIENT)])
+@router.post("/userinfo", dependencies=[Depends(CLIENT)])
 async def userinfo(request: Request, service: ServiceDep) -> dict[str, Any]:
     async with service.transaction(actor="client") as uow:
         provider = await issuer_of(request).provider(uow.conn)

@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.contracts.base import SOURCES, Event, Source
 from shared.contracts.control import REPLAY_REQUESTED
+from shared.contracts.examples import example
 from shared.contracts.readers import READS, Reader, read_from
 from shared.contracts.registry import EVENTS
 from shared.contracts.topics import CONTROL, SUBMISSIONS, TOPICS, Topic, dead_letters_of, events_of
@@ -125,7 +126,15 @@ def _message(source: Source, event: type[Event]) -> Document:
         "headers": {"$ref": "#/components/schemas/Headers"},
         "payload": {"$ref": f"../schemas/{source}/{event.__name__}.v{event.VERSION}.json"},
         "bindings": {"kafka": {"key": {**_UUID, "description": "The subject."}, "bindingVersion": _BINDING}},
+        "examples": [_example(source, event)],
     }
+
+
+def _example(source: Source, event: type[Event]) -> Document:
+    payload = example(event.model_json_schema())
+    told = {"ce_type": event.type_from(source), "ce_source": f"/passage/{source}"}
+    told["ce_subject"] = str(event.model_validate(payload).subject)
+    return {"headers": example(_headers()) | told, "payload": payload}
 
 
 def _submission() -> Document:
@@ -161,10 +170,18 @@ def _headers() -> Document:
             "description": "1, 2, 3 … without a gap per source and subject.",
         },
         "ce_time": {"type": "string", "format": "date-time"},
-        "ce_actor": {"type": "string", "description": "Who did it, as staff:osei, patient or system:scheduling."},
+        "ce_actor": {
+            "type": "string",
+            "examples": ["patient"],
+            "description": "Who did it, as staff:osei, patient or system:scheduling.",
+        },
         "ce_correlationid": {**_UUID, "description": "The journey."},
         "ce_causationid": {**_UUID, "description": "The event that led here."},
-        "ce_traceparent": {"type": "string", "description": "W3C trace context."},
+        "ce_traceparent": {
+            "type": "string",
+            "description": "W3C trace context.",
+            "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+        },
     }
     optional = {"ce_causationid", "ce_traceparent"}
     return {"type": "object", "properties": texts, "required": [name for name in texts if name not in optional]}

@@ -14,11 +14,21 @@ from shared.contracts.base import Code, Language
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=8_000)]
 
+EXAMPLE = {
+    "name": "Jonah Reyes",
+    "phone": "(303) 555-0148",
+    "email": "jonah@example.com",
+    "message": "My therapist told me about you. When could we talk?",
+    "language": "en",
+    "consent_sms": True,
+    "campaign": "spring-newsletter",
+}
+
 
 class Submission(BaseModel):
     """An enquiry. One of `phone` and `email` is needed to answer it; unknown fields are refused by name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: Line | None = None
     phone: Line | None = Field(

@@ -17,8 +17,9 @@ from shared.http.access import PROBE
 from shared.http.auth import Verifier
 from shared.http.characters import refuse_nul
 from shared.http.deps import ServiceDep
+from shared.http.describing import PROBLEM, Described
 from shared.http.middleware import BodyLimit, Edge, security_headers
-from shared.http.problems import MEDIA_TYPE, SCHEMA
+from shared.http.problems import MEDIA_TYPE
 from shared.service import Service
 from shared.telemetry import logs, metrics, trace
 from shared.web import assets
@@ -82,7 +83,7 @@ def create_app(
                 await service.stop()
                 trace.shutdown()
 
-    app = FastAPI(
+    app = Described(
         title=title,
         version=VERSION,
         lifespan=lifespan,
@@ -91,7 +92,7 @@ def create_app(
         openapi_url="/openapi.json" if described else None,
         dependencies=[Depends(refuse_nul)],
         responses={
-            "4XX": {"description": "What is wrong, and what to do", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+            "4XX": {"description": "What is wrong, and what to do", "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
         },
     )
     app.state.service = service

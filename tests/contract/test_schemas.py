@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from shared.contracts import schema
 from shared.contracts.base import SOURCES
+from shared.contracts.envelope import from_headers
 from shared.contracts.registry import EVENTS
 from shared.contracts.topics import GROUPS, PARTITIONS, events_of
 
@@ -99,3 +100,16 @@ def test_every_event_names_its_subject():
         for event in events:
             ids = {name: UUID(int=7) for name in event.model_fields if name.endswith("_id")}
             assert event.model_construct(None, **ids).subject == UUID(int=7)
+
+
+@pytest.mark.parametrize(("source", "event"), [(source, event) for source in SOURCES for event in EVENTS[source]])
+def test_the_example_of_an_event_is_one(source, event):
+    document = schema.checked_in()[f"asyncapi/{source}.json"]
+    [example] = document["components"]["messages"][f"{source}.{event.__name__}"]["examples"]
+    told = event.model_validate(example["payload"])
+    headers = [(name, value.encode()) for name, value in example["headers"].items()]
+    envelope = from_headers(headers)
+    assert (envelope.type, envelope.source, envelope.subject) == (event.type_from(source), source, told.subject)
+    promised = schema.checked_in()[f"schemas/{source}/{event.__name__}.v{event.VERSION}.json"]
+    jsonschema.validate(example["payload"], promised)
+    jsonschema.validate(example["headers"], document["components"]["schemas"]["Headers"])

@@ -64,6 +64,8 @@ async def test_no_request_of_any_shape_makes_an_error_of_ours(assessment, patien
         for case in (case for mode in MODES for case in cases_of(operation, mode)):
             if "patient_id" in (case.path_parameters or {}):
                 case.path_parameters["patient_id"] = str(patient)
+            for name in [name for name in case.headers or {} if name.lower() == "authorization"]:
+                del case.headers[name]  # an invented token would hide all that lies behind a good one
             answer = await asyncio.to_thread(case.call, base_url=assessment.url, headers=headers, timeout=10)
             said = (case.method, case.path, answer.status_code, str(answer.headers.get("content-type")))
             assert answer.status_code < 500, (*said, answer.text)

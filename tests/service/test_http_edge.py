@@ -391,7 +391,8 @@ async def test_the_description_of_an_api_says_what_an_error_looks_like(probe):
     described = (await probe.http.get("/openapi.json")).json()
     answers = described["paths"]["/api/v1/visits"]["post"]["responses"]
     assert set(answers) == {"201", "4XX"}
-    schema = answers["4XX"]["content"]["application/problem+json"]["schema"]
+    assert answers["4XX"]["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+    schema = described["components"]["schemas"]["Problem"]
     real = (await probe.http.post("/api/v1/visits", json={})).json()
     jsonschema.validate(real, schema)
     assert set(real) <= set(schema["properties"])

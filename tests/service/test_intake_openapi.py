@@ -49,7 +49,7 @@ async def test_no_request_of_any_shape_makes_an_error_of_ours(intake):
     assert len(operations) > 10
     for operation in operations:
         for case in (case for mode in MODES for case in cases_of(operation, mode)):
-            for name in [name for name in case.headers or {} if name.lower() == "x-api-key"]:
+            for name in [name for name in case.headers or {} if name.lower() in {"x-api-key", "authorization"}]:
                 del case.headers[name]
             answer = await asyncio.to_thread(case.call, base_url=intake.running.url, headers=headers, timeout=10)
             said = (case.method, case.path, answer.status_code, str(answer.headers.get("content-type")))

@@ -13,8 +13,19 @@ from starlette.responses import Response
 
 from services.intake.agreements import agreement
 from services.intake.api.edge import key_reused, unusable
-from services.intake.api.producers import API_KEY_LIMIT, KEY_LIMIT, KeyDep, ProducerDep, key_hash, producer
-from services.intake.domain.contact import Unusable
+from services.intake.api.producers import (
+    API_KEY_LIMIT,
+    KEY_LIMIT,
+    KEY_PARAMETER,
+    KeyDep,
+    ProducerDep,
+    bad_api_key,
+    key_hash,
+    no_api_key,
+    no_idempotency_key,
+    producer,
+)
+from services.intake.domain.contact import Unusable, Wrong
 from services.intake.handlers import leads
 from services.intake.handlers.leads import Arrival
 from services.intake.reading import read
@@ -23,14 +34,28 @@ from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Submission
 from shared.http.access import PUBLIC
 from shared.http.deps import ServiceDep, service_of
+from shared.http.describing import answers
 from shared.http.errors import SLOW, busy, invalid
-from shared.http.problems import Problem
+from shared.http.problems import FieldProblem, Invalid, Problem, TooLarge, TooMany
 from shared.http.quick import QuickRoute
 from shared.service import Service
 from shared.telemetry.trace import current_traceparent
 
 router = APIRouter(tags=["leads"])
 BULK_LIMIT = 500
+_WRONG_FIELD = FieldProblem("surname", "Extra inputs are not permitted", "Leave this field out.")
+REFUSALS = answers(
+    no_idempotency_key(),
+    no_api_key(),
+    bad_api_key(),
+    key_reused(),
+    TooLarge(),
+    Invalid(fields=[_WRONG_FIELD]),
+    unusable([Wrong("phone", "missing")]),
+    TooMany("Wait 2 seconds."),
+    busy(),
+)
+"""What a producer may be told, for the API's description."""
 
 
 class LeadAccepted(BaseModel):
@@ -80,7 +105,7 @@ class LeadRoute(QuickRoute):
 quick_router = APIRouter(tags=["leads"], route_class=LeadRoute)
 
 
-@quick_router.post("/api/v1/leads", status_code=201)
+@quick_router.post("/api/v1/leads", status_code=201, responses=REFUSALS, openapi_extra={"parameters": [KEY_PARAMETER]})
 async def create_lead(body: Submission, service: ServiceDep, producer: ProducerDep, key: KeyDep) -> LeadAccepted:
     """Hand in a contact. The same key with the same content is answered alike, however often it is sent."""
     return await _take(service, producer, key, body)

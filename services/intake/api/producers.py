@@ -84,11 +84,7 @@ class Gate:
                 pace = timedelta(minutes=1) / GUESSES_PER_MINUTE
                 guesser = service.lookup.hash("address", address)
                 await take(conn, "api-key-guesses", guesser, pace, pace * (GUESSES_PER_MINUTE - 1))
-                raise Unauthorized(
-                    code="bad_api_key",
-                    title="This API key is not known",
-                    remedy="Send the key that the clinic gave you in X-API-Key.",
-                )
+                raise bad_api_key()
         self.seen[hashed] = Checked(producer, time.monotonic(), before.left if before else 0)
         return self.seen[hashed]
 
@@ -101,13 +97,13 @@ class Gate:
 
 @asks(BY_KEY)
 async def producer(
-    request: Request, service: ServiceDep, x_api_key: Annotated[str | None, Header(max_length=API_KEY_LIMIT)] = None
+    request: Request,
+    service: ServiceDep,
+    x_api_key: Annotated[str | None, Header(max_length=API_KEY_LIMIT, include_in_schema=False)] = None,
 ) -> str:
     """The producer that asks."""
     if not x_api_key:
-        raise Unauthorized(
-            code="no_api_key", title="An API key is needed", remedy="Send the clinic's key in X-API-Key."
-        )
+        raise no_api_key()
     gate: Gate = service.state.gate
     return await gate.admit(service, x_api_key, request.client.host if request.client else "unknown")
 
@@ -115,15 +111,46 @@ async def producer(
 ProducerDep = Annotated[str, Depends(producer)]
 
 
-async def idempotency_key(idempotency_key: Annotated[str | None, Header(max_length=KEY_LIMIT)] = None) -> bytes:
+async def idempotency_key(
+    idempotency_key: Annotated[str | None, Header(max_length=KEY_LIMIT, include_in_schema=False)] = None,
+) -> bytes:
     """The hash of what the producer calls this contact."""
     if not idempotency_key or not idempotency_key.strip():
-        raise BadRequest(
-            "Without an Idempotency-Key a contact that is sent twice would be taken twice.",
-            code="no_idempotency_key",
-            remedy="Send a header Idempotency-Key with a value of your own for each contact, at most 255 characters.",
-        )
+        raise no_idempotency_key()
     return key_hash(idempotency_key)
+
+
+KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "What you call this contact; your own, a new one for each.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT},
+}
+"""The header as the API's description has it; the endpoint takes a request without one too, to say what is missing."""
+
+
+def no_api_key() -> Unauthorized:
+    """Nobody says who asks."""
+    return Unauthorized(code="no_api_key", title="An API key is needed", remedy="Send the clinic's key in X-API-Key.")
+
+
+def bad_api_key() -> Unauthorized:
+    """Nobody's key, or one that was taken back."""
+    return Unauthorized(
+        code="bad_api_key",
+        title="This API key is not known",
+        remedy="Send the key that the clinic gave you in X-API-Key.",
+    )
+
+
+def no_idempotency_key() -> BadRequest:
+    """The contact has no name of the producer's."""
+    return BadRequest(
+        "Without an Idempotency-Key a contact that is sent twice would be taken twice.",
+        code="no_idempotency_key",
+        remedy="Send a header Idempotency-Key with a value of your own for each contact, at most 255 characters.",
+    )
 
 
 def key_hash(name: str) -> bytes:
