@@ -15,6 +15,7 @@ from services.dashboard.pages import (
     chart,
     contacts,
     decision,
+    developers,
     letters,
     live,
     patient,
@@ -64,5 +65,6 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         patient.router,
         contacts.router,
         letters.router,
+        developers.router,
     ]
     return create_app(service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True)

@@ -8,13 +8,14 @@ from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from shared.contracts.base import Code, Language
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=8_000)]
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "name": "Jonah Reyes",
     "phone": "(303) 555-0148",
     "email": "jonah@example.com",
@@ -30,15 +31,17 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
-    name: Line | None = None
+    name: Line | None = Field(default=None, description="The whole name, as the person writes it.")
     phone: Line | None = Field(
         default=None, description="As written; read with the clinic's country where it has no prefix."
     )
-    email: Line | None = None
-    message: Words | None = None
-    language: Language | None = None
-    date_of_birth: date | None = None
-    consent_sms: bool = False
-    consent_email: bool = False
-    campaign: Code | None = None
-    channel: Literal["web", "phone", "api"] = "api"
+    email: Line | None = Field(default=None, description="One address.")
+    message: Words | None = Field(default=None, description="Their own words; only people of the clinic read them.")
+    language: Language | None = Field(
+        default=None, description="What they are answered in; one that the clinic doesn't speak becomes its first."
+    )
+    date_of_birth: date | None = Field(default=None, description="Tells people of one name apart.")
+    consent_sms: bool = Field(default=False, description="They agreed to texts, in the words of consent-texts.")
+    consent_email: bool = Field(default=False, description="They agreed to e-mail, in the words of consent-texts.")
+    campaign: Code | None = Field(default=None, description="Where they heard of the clinic, in a word of yours.")
+    channel: Literal["web", "phone", "api"] = Field(default="api", description="How they reached your program.")

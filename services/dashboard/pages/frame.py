@@ -69,6 +69,7 @@ async def show(
         nav.append(("contacts", "/contacts", pages.t(request, "contacts.title"), 0))
     if "operations" in who.roles:
         nav.append(("letters", "/letters", pages.t(request, "letters.title"), 0))
+        nav.append(("developers", "/developers", pages.t(request, "developers.title"), 0))
     return pages.render(
         request,
         template,
