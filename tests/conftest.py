@@ -30,8 +30,8 @@ _running = pytest.StashKey[Any]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start database and broker once, in the process that controls the run."""
-    if hasattr(config, "workerinput") or config.option.collectonly or _pure(config):
+    """Start database and broker once, in the process that controls the run; a run inside a run uses what is there."""
+    if hasattr(config, "workerinput") or config.option.collectonly or _pure(config) or "PASSAGE_TEST_RUN" in os.environ:
         return
     folder = Path(tempfile.mkdtemp(prefix="passage-test-"))
     kind = kafka.choose()

@@ -1,0 +1,113 @@
+"""Who says what to whom, as a picture: `docs/events.md`, written from the code's own declarations.
+
+Publishers come from the registry of contracts, consumers from each service's `consumers.py`.
+`python -m passage.diagram --write` renews it, `--check` says whether it is what the code says.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from passage.access import ROOT
+from shared.consuming import Consumes
+from shared.contracts.base import SOURCES, Event, Source
+from shared.contracts.registry import EVENTS
+from shared.contracts.topics import CONTROL, GROUPS, TOPICS, dead_letters_of, events_of
+
+FILE = ROOT / "docs" / "events.md"
+READER_OF_ALL = "dashboard"
+HEAD = f"""# Who says what to whom
+
+Written from the code (`python -m passage.diagram --write`): what a service publishes is in
+`shared/contracts/registry.py`, what it reads in its `consumers.py`. An arrow is one topic's events for one reader, each
+applied once, in its patient's order. Besides these, {READER_OF_ALL} reads everything. What is in an event:
+`/developers` on a running stack, or [shared/contracts/schemas](../shared/contracts/schemas).
+"""
+
+
+def consumers() -> dict[str, Consumes]:
+    """What each consumer group has handlers for; nothing is started."""
+    return {group: _consumes(group) for group in GROUPS}
+
+
+def document(groups: dict[str, Consumes]) -> str:
+    """The page."""
+    return "\n".join([HEAD, *_picture(groups), "", *_events(groups), *_topics(groups), ""])
+
+
+def _consumes(group: str) -> Consumes:
+    module = importlib.import_module(f"services.{group}.consumers")
+    # Intake's are made with the key to its mailbox, which nobody needs who only looks at what is read.
+    found: Consumes = module.consumes if hasattr(module, "consumes") else module.consumers(None)
+    return found
+
+
+def _picture(groups: dict[str, Consumes]) -> Iterator[str]:
+    yield "```mermaid"
+    yield "flowchart TB"
+    yield from (f"  {name}[{name}]" for name in SOURCES)
+    yield f"  {READER_OF_ALL}([{READER_OF_ALL}])"
+    for group, consumes in groups.items():
+        yield from (f'  outside([programs outside]) -- "{topic}" --> {group}' for topic in consumes.raw_handlers)
+    for source in SOURCES:
+        for group, consumes in groups.items():
+            read = [event.__name__ for event in EVENTS[source] if _reads(consumes, event, source)]
+            if group != READER_OF_ALL and read:
+                yield f'  {source} -- "{"<br/>".join(read)}" --> {group}'
+    yield from (f"  {source} -. everything .-> {READER_OF_ALL}" for source in SOURCES)
+    yield "```"
+
+
+def _events(groups: dict[str, Consumes]) -> Iterator[str]:
+    for source in SOURCES:
+        yield f"## {source.capitalize()} says, on `{events_of(source)}`\n"
+        yield "| Event | Which says | Read by |"
+        yield "|---|---|---|"
+        for event in EVENTS[source]:
+            readers = [group for group, consumes in groups.items() if _reads(consumes, event, source)]
+            yield f"| {event.__name__} | {_says(event)} | {', '.join(readers)} |"
+        yield ""
+
+
+def _topics(groups: dict[str, Consumes]) -> Iterator[str]:
+    yield "## Every topic\n"
+    yield "| Topic | Partitions | Days | Written by | Read by |"
+    yield "|---|---|---|---|---|"
+    for topic in TOPICS:
+        readers = [group for group, consumes in groups.items() if topic.name in consumes.topics(group)]
+        writers: list[str] = [source for source in SOURCES if events_of(source) == topic.name]
+        writers += [group for group in GROUPS if dead_letters_of(group) == topic.name]
+        if topic.name == CONTROL:
+            writers, readers = ["whoever misses an event"], ["the relays"]
+        days = topic.retention_ms // 86_400_000
+        told = f"{', '.join(writers) or 'programs outside'} | {', '.join(readers) or 'people, by `passage dlq`'}"
+        yield f"| `{topic.name}` | {topic.partitions} | {days} | {told} |"
+
+
+def _reads(consumes: Consumes, event: type[Event], source: Source) -> bool:
+    return event.type_from(source) in consumes.handlers
+
+
+def _says(event: type[Event]) -> str:
+    return (event.__doc__ or "").strip().partition("\n")[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; the exit code is 1 where the file is not up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--check", action="store_true", help="compare the file with the code")
+    mode.add_argument("--write", action="store_true", help="renew the file")
+    options = parser.parse_args(arguments)
+    now = document(consumers())
+    if options.write:
+        FILE.write_text(now, encoding="utf-8")
+    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != now:
+        sys.stderr.write("not up to date: docs/events.md; run python -m passage.diagram --write\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
