@@ -5,7 +5,7 @@ STATE ?= .passage
 WORKERS ?= 2
 MINUTES ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help ready up down reset test chaos lint bench secrets backup restore upgrade test-compose
+.PHONY: help ready up demo down reset test chaos lint bench secrets backup restore upgrade test-compose
 
 help:  ## what can be said to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
@@ -15,6 +15,9 @@ ready:  ## the environment and the front-end packages, from their lock files
 
 up: ready  ## start everything on this machine; Ctrl-C stops it
 	@exec $(RUN) -m passage --state $(STATE) up
+
+demo: ready  ## twelve patients through every branch on a stack of their own, then yours to look at; Ctrl-C stops it
+	@exec $(RUN) -m passage demo
 
 down:  ## stop what `make up` started elsewhere
 	@$(RUN) -m passage --state $(STATE) down

@@ -38,12 +38,16 @@ State = Annotated[Path, typer.Option(help="The folder of the stack on this machi
 DEMO = Path(__file__).parents[1] / "deploy" / "clinics" / "harbor.toml"
 
 
+USUAL_STATE = Path(".passage")
+DEMO_STATE = Path(".passage-demo")
+
+
 class _Context:
-    state = Path(".passage")
+    state = USUAL_STATE
 
 
 @app.callback()
-def _found(state: State = Path(".passage")) -> None:
+def _found(state: State = USUAL_STATE) -> None:
     _Context.state = state
     load_stack(state)
 
@@ -71,6 +75,21 @@ def up(
 
     choice: Literal["usual", "any"] = "any" if ports == "any" else "usual"
     raise typer.Exit(_run(start(_Context.state, ports=choice, clinic=clinic, console=console)))
+
+
+@app.command()
+def demo(
+    ports: Annotated[str, typer.Option(help="`usual`, avoiding taken ones, or `any` free ones.")] = "usual",
+) -> None:
+    """Twelve patients through every branch, shown as it happens; the stack then stays up until Ctrl-C.
+
+    It has a folder of its own, and starts over each time.
+    """
+    from passage.demo.run import run
+
+    choice: Literal["usual", "any"] = "any" if ports == "any" else "usual"
+    state = _Context.state if _Context.state != USUAL_STATE else DEMO_STATE
+    raise typer.Exit(_run(run(state, ports=choice, console=console)))
 
 
 @app.command()

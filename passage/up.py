@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from deploy.embedded.processes import StartFailed
 from deploy.embedded.stack import Stack
+from deploy.embedded.wiring import Value
 
 
 class Terminal:
@@ -30,15 +32,23 @@ class Terminal:
             self._console.print(rest, style="dim", markup=False, highlight=False)
 
 
-async def up(state: Path, *, ports: Literal["usual", "any"], clinic: Path, console: Console) -> int:
-    """Run until Ctrl-C or SIGTERM; gives the exit code."""
+async def up(
+    state: Path,
+    *,
+    ports: Literal["usual", "any"],
+    clinic: Path,
+    console: Console,
+    settings: dict[str, dict[str, Value]] | None = None,
+    then: Callable[[Stack, Console], Awaitable[None]] | None = None,
+) -> int:
+    """Run until Ctrl-C or SIGTERM; gives the exit code. `then` is what to do once all is ready: else it is told."""
     terminal = Terminal(console)
-    stack = Stack(state, ports=ports, clinic=clinic, teller=terminal)
+    stack = Stack(state, ports=ports, clinic=clinic, teller=terminal, settings=settings)
     ending = asyncio.Event()
     running = asyncio.current_task()
     assert running is not None
     loop = asyncio.get_running_loop()
-    starting = asyncio.create_task(stack.start())
+    starting = asyncio.create_task(_begin(stack, console, then or _tell))
 
     def end() -> None:
         ending.set()
@@ -48,7 +58,6 @@ async def up(state: Path, *, ports: Literal["usual", "any"], clinic: Path, conso
         loop.add_signal_handler(number, end)
     try:
         await starting
-        _tell(stack, console)
         await ending.wait()
         terminal.step("Stopping")
     except StartFailed as error:
@@ -64,7 +73,22 @@ async def up(state: Path, *, ports: Literal["usual", "any"], clinic: Path, conso
     return 0
 
 
-def _tell(stack: Stack, console: Console) -> None:
+async def _begin(stack: Stack, console: Console, then: Callable[[Stack, Console], Awaitable[None]]) -> None:
+    await stack.start()
+    await then(stack, console)
+
+
+async def _tell(stack: Stack, console: Console) -> None:
+    tell_places(stack, console)
+    console.print(
+        f"\nThe sandbox shows everyone's authenticator codes. All of this is in {stack.state / 'stack.json'}.\n"
+        "Ctrl-C stops everything; what happened stays in this folder. `make reset` starts over.",
+        highlight=False,
+    )
+
+
+def tell_places(stack: Stack, console: Console) -> None:
+    """Where everything is, and who may sign in."""
     places = Table.grid(padding=(0, 2))
     for what, name, path in (
         ("Staff board", "dashboard", "/"),
@@ -81,8 +105,3 @@ def _tell(stack: Stack, console: Console) -> None:
     console.print(places)
     console.print()
     console.print(people)
-    console.print(
-        f"\nThe sandbox shows everyone's authenticator codes. All of this is in {stack.state / 'stack.json'}.\n"
-        "Ctrl-C stops everything; what happened stays in this folder. `make reset` starts over.",
-        highlight=False,
-    )

@@ -74,7 +74,8 @@ def create(settings: SandboxSettings | None = None) -> FastAPI:
 def _stepping(settings: SandboxSettings, clock: MovableClock, world: World) -> Stepping | None:
     if settings.database_url is None:
         return None
-    return Stepping(settings.database_url.get_secret_value(), clock, lambda: world.version)
+    dsn = settings.database_url.get_secret_value()
+    return Stepping(dsn, clock, lambda: world.version, settle_seconds=settings.settle_seconds)
 
 
 async def _follow(stepping: Stepping, world: World) -> None:

@@ -51,6 +51,9 @@ class SandboxSettings(Told):
     transit_seconds: float = Field(default=0.3, ge=0, le=60)
     """How long a text is queued and then on its way."""
 
+    settle_seconds: float = Field(default=0.8, ge=0.1, le=60)
+    """How long nothing may have happened before a moving clock goes on; longer than the services' polls."""
+
     payer_key: SecretStr = SecretStr("sandbox")
     """What Stedi would have given the clinic."""
 

@@ -33,9 +33,6 @@ _MOVE = "update clock.state set offset_seconds = $1"
 _WAKE = f"notify {CHANNEL}"
 
 _PATIENCE_SECONDS = 20.0
-_SETTLE_SECONDS = 0.8
-"""Longer than the services' polls: what a timer caused has been sent by then."""
-
 _LOOK_SECONDS = 0.05
 
 Key = tuple[str, str, object, str]
@@ -57,11 +54,17 @@ class Moved:
 class Stepping:
     """The clock control. One move at a time."""
 
-    def __init__(self, dsn: str, clock: MovableClock, happened: Callable[[], int]) -> None:
-        """`happened` counts what has reached the outside world; while it grows, time stands."""
+    def __init__(
+        self, dsn: str, clock: MovableClock, happened: Callable[[], int], *, settle_seconds: float = 0.8
+    ) -> None:
+        """`happened` counts what has reached the outside world; while it grows, time stands.
+
+        What a timer caused has been sent when nothing happened for `settle_seconds`: longer than the services' polls.
+        """
         self._dsn = dsn
         self._clock = clock
         self._happened = happened
+        self._settle_seconds = settle_seconds
         self._one = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -127,7 +130,7 @@ class Stepping:
                 stuck |= due
             if due or self._happened() != seen:
                 seen, quiet_since = self._happened(), now
-            elif now - quiet_since >= _SETTLE_SECONDS:
+            elif now - quiet_since >= self._settle_seconds:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 

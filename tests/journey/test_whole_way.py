@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from passage.demo.browser import Page, Person
 from shared.db.migrate import SERVICES
 from tests.support import secrecy
-from tests.support.person import Page, Person
 from tests.support.secrecy import Needle
 from tests.support.story import MAILBOX, PHONE, Story
 from tests.support.waiting import eventually

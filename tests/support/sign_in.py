@@ -4,32 +4,18 @@ import base64
 import hashlib
 import json
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 import httpx
-import pyotp
 
+from passage.demo.browser import Authenticator
 from services.identity.accounts import add_user
 from tests.support.world import Running
 
 PASSWORD = "a long enough password"
-
-
-@dataclass
-class Authenticator:
-    """Gives codes that were not used yet: from the last half minute, this one, the next one."""
-
-    secret: str
-    last: int = 0
-
-    def code(self) -> str:
-        step = max(int(time.time()) // 30 - 1, self.last + 1)
-        self.last = step
-        return str(pyotp.TOTP(self.secret).generate_otp(step))
 
 
 async def enrol(identity: Running, conn: asyncpg.Connection, person: str) -> Authenticator:

@@ -1,6 +1,7 @@
 """People at their browsers, over HTTP: they open pages, fill in the forms that are there and press what is offered."""
 
 import re
+import time
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
@@ -8,8 +9,24 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import pyotp
 
-from tests.support.sign_in import Authenticator
+
+class NotSeen(AssertionError):
+    """What should be there isn't, or isn't yet."""
+
+
+@dataclass
+class Authenticator:
+    """Gives codes that were not used yet: from the last half minute, this one, the next one."""
+
+    secret: str
+    last: int = 0
+
+    def code(self) -> str:
+        step = max(int(time.time()) // 30 - 1, self.last + 1)
+        self.last = step
+        return str(pyotp.TOTP(self.secret).generate_otp(step))
 
 
 @dataclass
@@ -94,7 +111,7 @@ class Page:
                 value in form.fields.get(name, []) + form.choices.get(name, []) for name, value in has.items()
             ):
                 return form
-        raise AssertionError(f"no form to {ending!r} {has} on {self.url}; there are {self.forms}\n{self.text[:2000]}")
+        raise NotSeen(f"no form to {ending!r} {has} on {self.url}; there are {self.forms}\n{self.text[:2000]}")
 
 
 @dataclass
@@ -108,7 +125,7 @@ class Person:
 
     async def open(self, url: str) -> Page:
         """Go to an address."""
-        return _page(await self.http.get(url, headers={"accept": "text/html"}))
+        return page_of(await self.http.get(url, headers={"accept": "text/html"}))
 
     async def send(self, page: Page, form: Form, **values: Any) -> Page:
         """Fill a form in and send it from its page; what is not named stays as it was."""
@@ -118,7 +135,7 @@ class Person:
         target = urljoin(page.url, form.action or page.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"accept": "text/html", "origin": origin, "referer": page.url}
-        return _page(await self.http.post(target, data=filled, headers=headers))
+        return page_of(await self.http.post(target, data=filled, headers=headers))
 
     async def sign_in(self, dashboard: str, login: dict[str, str]) -> Page:
         """User name, password and code on the issuer's pages; ends on the board."""
@@ -142,7 +159,8 @@ def _offered(form: Form, name: str) -> list[str]:
     return form.choices.get(name, [])
 
 
-def _page(answer: httpx.Response) -> Page:
+def page_of(answer: httpx.Response) -> Page:
+    """What a browser makes of an answer."""
     parser = _Forms()
     parser.feed(answer.text)
     return Page(str(answer.url), answer.status_code, answer.text, parser.forms)

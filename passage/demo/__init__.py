@@ -1,0 +1,1 @@
+"""`passage demo`: twelve patients on a stack of their own, played over its public doors."""
