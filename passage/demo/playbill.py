@@ -22,6 +22,9 @@ SIGNS: dict[State, tuple[str, str]] = {
     "ended": ("✓", "bold green"),
     "failed": ("✗", "bold red"),
 }
+STYLES: dict[State, str] = {"waits": "dim", "plays": "", "ended": "", "failed": "red"}
+WIDE = 110
+"""Columns from which the branch has a place beside what happens."""
 
 
 @dataclass(slots=True)
@@ -78,11 +81,15 @@ class Playbill:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(width=1)
         table.add_column(style="bold", no_wrap=True)
-        table.add_column(style="dim", no_wrap=True)
+        wide = self._console.width >= WIDE
+        if wide:
+            table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="ellipsis", no_wrap=True)
         for line in self.lines.values():
             sign, style = SIGNS[line.state]
-            table.add_row(Text(sign, style), line.role.name, line.role.branch, Text(line.words, _style(line.state)))
+            branch = [line.role.branch] if wide else []
+            words = line.words or ("" if wide else line.role.branch)
+            table.add_row(Text(sign, style), line.role.name, *branch, Text(words, STYLES[line.state]))
         return Group(self._head(), "", table)
 
     def _head(self) -> RenderableType:
@@ -92,7 +99,3 @@ class Playbill:
         told = f"{self.ended} of {len(self.lines)} · {time.monotonic() - self._began:.0f} s"
         head.add_row(Text(when, "bold"), bar, Text(told, "dim"))
         return head
-
-
-def _style(state: State) -> str:
-    return {"waits": "dim", "plays": "", "ended": "", "failed": "red"}[state]
