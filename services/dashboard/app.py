@@ -22,6 +22,7 @@ from services.dashboard.pages import (
     ride,
     search,
     session,
+    start,
     tasks,
     today,
 )
@@ -52,6 +53,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
     routers = [
         oidc.router(settings),
         board.router,
+        start.router,
         live.router,
         search.router,
         call.router,

@@ -13,6 +13,7 @@ from services.dashboard.domain.board import COLUMNS, Card, Stage
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.live import Live, Person
 from services.dashboard.pages.frame import live_of, pages_of, show, staff_page, words_of
+from services.dashboard.pages.start import guide, knows
 from services.dashboard.repository import Work
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
@@ -48,7 +49,10 @@ class Need:
 async def board(request: Request, who: Anyone, service: ServiceDep) -> HTMLResponse:
     """The whole page."""
     await live_of(request).ready()
-    return await show(request, who, "board.html", section="board", **_parts(request, who, service.clock.now()))
+    words = {} if await knows(service, who) else guide(request, who)
+    return await show(
+        request, who, "board.html", section="board", guide=words, **_parts(request, who, service.clock.now())
+    )
 
 
 @router.get("/board")
