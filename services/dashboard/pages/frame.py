@@ -15,6 +15,11 @@ from shared.http.problems import Forbidden, Problem
 from shared.web.pages import Pages
 
 SEE_OTHER = 303
+NAV_ROLES: dict[str, frozenset[str]] = {
+    "today": frozenset({"front_desk", "provider", "monitor"}),
+    "patients": frozenset({"front_desk", "provider", "monitor", "auditor"}),
+}
+"""Whom these pages let in; the navigation leads nobody to a door that is closed to them."""
 
 
 def staff_page(*roles: str) -> Callable[[Request], Awaitable[Staff]]:
@@ -76,7 +81,7 @@ async def show(
         status,
         who=who,
         section=section,
-        nav=nav,
+        nav=[it for it in nav if not who.roles.isdisjoint(NAV_ROLES.get(it[0], who.roles))],
         say=words_of(request),
         cursor=live.cursor,
         **context,
