@@ -15,8 +15,8 @@ from shared.contracts.base import SOURCES
 from shared.db.migrate import fill
 
 _FORGET_ALL = """
-truncate dashboard.facts, dashboard.story, dashboard.aliases, dashboard.work, dashboard.changes, dashboard.inbox,
-         dashboard.parked, dashboard.patient_keys, dashboard.tombstones
+truncate dashboard.facts, dashboard.story, dashboard.aliases, dashboard.work, dashboard.findable, dashboard.changes,
+         dashboard.inbox, dashboard.parked, dashboard.patient_keys, dashboard.tombstones
 """
 # First the positions, which the consumer locks first too.
 _FORGET = (
@@ -24,6 +24,7 @@ _FORGET = (
     "delete from dashboard.parked where subject = $1",
     "delete from dashboard.facts where patient_id = $1",
     "delete from dashboard.story where subject = $1 or patient_id = $1",
+    "delete from dashboard.findable where patient_id = $1",
     "delete from dashboard.work where subject = $1 or patient_id = $1",
     "delete from dashboard.aliases where patient_id = $1",
     "delete from dashboard.patient_keys where subject = $1",

@@ -22,6 +22,10 @@ _WORK = """
 select subject, task_id::text as key, to_jsonb(t)::text as row from {schema}.work t
  where subject > $1 and subject <= $2
 """
+_FINDABLE = """
+select patient_id as subject, encode(hash, 'hex') as key, '{{}}' as row from {schema}.findable
+ where patient_id > $1 and patient_id <= $2
+"""
 _ALIASES = """
 select patient_id as subject, absorbed_id::text as key, (to_jsonb(t) - 'since')::text as row from {schema}.aliases t
  where patient_id > $1 and patient_id <= $2
@@ -105,7 +109,14 @@ _BY_HAND = (
 MODELS: tuple[Model, ...] = (
     Model(
         "dashboard",
-        {"facts": _FACTS, "story": _STORY, "work": _WORK, "aliases": _ALIASES, "patient_keys": _KEYS},
+        {
+            "facts": _FACTS,
+            "story": _STORY,
+            "work": _WORK,
+            "aliases": _ALIASES,
+            "findable": _FINDABLE,
+            "patient_keys": _KEYS,
+        },
         None,
         _REBUILD,
     ),

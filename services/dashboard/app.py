@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import httpx
 from fastapi import FastAPI
 
-from services.dashboard import calls
+from services.dashboard import calls, finding
 from services.dashboard.consumers import consumes
 from services.dashboard.live import Live
 from services.dashboard.pages import (
@@ -49,7 +49,8 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
     """The dashboard as an ASGI application."""
     settings = settings or DashboardSettings()
     state = State()
-    service = Service("dashboard", settings, consumes=consumes, jobs=[state.live.follow, state.keep_http], state=state)
+    jobs = [state.live.follow, finding.index_all, state.keep_http]
+    service = Service("dashboard", settings, consumes=consumes, jobs=jobs, state=state)
     routers = [
         oidc.router(settings),
         board.router,

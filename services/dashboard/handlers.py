@@ -6,8 +6,9 @@ A statement takes a thousand rows as easily as one, which is what makes a rebuil
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.dashboard import repository
-from services.dashboard.domain.fold import fold
+from services.dashboard import finding, repository
+from services.dashboard.domain.facts import Intake
+from services.dashboard.domain.fold import Facts, fold
 from services.dashboard.repository import Done, Line, Work
 from shared.consuming import Told
 from shared.contracts.base import Event, PatientEvent
@@ -61,6 +62,13 @@ async def _fold(uow: UnitOfWork, told: Sequence[tuple[PatientEvent, Envelope]]) 
             key = (event.patient_id, at.source)
             after[key] = fold(after[key], event, at.time)
     await repository.save_facts(uow.conn, {key: facts for key, facts in after.items() if facts is not before[key]})
+    changed = {key[0]: now for key, now in after.items() if isinstance(now, Intake) and _by(now) != _by(before[key])}
+    await finding.index(uow, changed)
+
+
+def _by(facts: Facts) -> tuple[str | None, str | None]:
+    """What somebody is found by, besides their name."""
+    return (facts.contact, facts.date_of_birth) if isinstance(facts, Intake) else (None, None)
 
 
 def _line(event: Event, at: Envelope) -> Line:

@@ -37,6 +37,7 @@ class Person:
     patient: Patient
     name: str
     words: str
+    plain: str
 
     @property
     def patient_id(self) -> UUID:
@@ -131,8 +132,8 @@ class Live:
         words = plain(text).split()
         if not words:
             return []
-        found = [who for who in self.people.values() if all(word in plain(who.name) for word in words)]
-        return sorted(found, key=lambda who: plain(who.name))[:limit]
+        found = [who for who in self.people.values() if all(word in who.plain for word in words)]
+        return sorted(found, key=lambda who: who.plain)[:limit]
 
     def card(self, person: Person, now: datetime) -> Card:
         """A person's card, made anew when something about them changed, or after some seconds: deadlines pass."""
@@ -193,7 +194,8 @@ class Live:
             box, intake = boxes.get(patient_id), joined.intake
             words = " ".join(opened(box, intake.message).split())
             quote = words if len(words) <= QUOTE else words[: QUOTE - 1].rstrip() + "…"
-            self.people[patient_id] = Person(joined, opened(box, intake.name), quote)
+            name = opened(box, intake.name)
+            self.people[patient_id] = Person(joined, name, quote, plain(name))
 
 
 def opened(box: Box | None, sealed: str | None) -> str:

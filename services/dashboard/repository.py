@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.dashboard.domain.facts import Patient
+from services.dashboard.domain.facts import Intake, Patient
 from services.dashboard.domain.fold import MODELS, Facts
 from shared.contracts.base import Source
 
@@ -71,7 +71,20 @@ ERASE = (
     "delete from story where patient_id = $1",
     "delete from facts where patient_id = $1",
     "delete from work where patient_id = $1",
+    "delete from findable where patient_id = $1",
 )
+FOUND_NO_MORE = "delete from findable where patient_id = any($1::uuid[])"
+FINDABLE = """
+insert into findable (patient_id, hash) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
+"""
+FOUND = "select distinct patient_id from findable where hash = any($1::bytea[])"
+# Their facts stay as they are until the hashes are there too.
+UNFINDABLE = """
+select patient_id, facts from facts f
+ where source = 'intake' and patient_id > $1 and (facts ? 'contact' or facts ? 'date_of_birth')
+   and not exists (select from findable where findable.patient_id = f.patient_id)
+ order by patient_id limit $2 for update
+"""
 # One statement, so that the rows and the new cursor come from one snapshot. What was given an id before the cursor but
 # committed after it has a transaction id at or above it, and is found the next time.
 SINCE = """
@@ -232,6 +245,25 @@ async def erase(conn: asyncpg.Connection, patient_id: UUID) -> None:
     """Nothing of an erased patient stays, so that a rebuild, which skips their events, ends in the same state."""
     for statement in ERASE:
         await conn.execute(statement, patient_id)
+
+
+async def make_findable(
+    conn: asyncpg.Connection, patients: Collection[UUID], hashes: Sequence[tuple[UUID, bytes]]
+) -> None:
+    """By these hashes these patients are found, and by no others."""
+    await conn.execute(FOUND_NO_MORE, list(patients))
+    await conn.execute(FINDABLE, [patient for patient, _ in hashes], [hashed for _, hashed in hashes])
+
+
+async def unfindable(conn: asyncpg.Connection, after: UUID, limit: int) -> dict[UUID, Intake]:
+    """Patients after this one of whom contact data are known and no hash is."""
+    rows = await conn.fetch(UNFINDABLE, after, limit)
+    return {row["patient_id"]: Intake.model_validate_json(row["facts"]) for row in rows}
+
+
+async def found(conn: asyncpg.Connection, hashes: Collection[bytes]) -> set[UUID]:
+    """Who is found by any of these."""
+    return {row["patient_id"] for row in await conn.fetch(FOUND, list(hashes))}
 
 
 async def open_work(conn: asyncpg.Connection) -> list[Work]:

@@ -86,5 +86,9 @@ class Dates:
             return self.day(deadline)
         return f"{'−' if left < timedelta(0) else ''}{minutes // 60}:{minutes % 60:02d}"
 
+    def birthday(self, day: date) -> str:
+        """`12 Mar 1988`."""
+        return self._date(day, "d MMM y")
+
     def _date(self, day: date, pattern: str) -> str:
         return format_date(day, pattern, locale=self.language)

@@ -296,7 +296,9 @@ async def said(story: Story) -> list[Needle]:
 
 
 async def test_nothing_that_was_said_is_readable_where_it_is_kept_or_told(story: Story) -> None:
-    found = await (await story.signed_in("dana")).open(f"{story.desk}/patients?q=Jonah+Price")
+    dana = await story.signed_in("dana")
+    board = await dana.open(story.desk)
+    found = await dana.send(board, board.form("/patients"), q="Jonah Price")
     assert "Jonah Price" in found.text
     needles = await said(story)
     conn = await asyncpg.connect(story.stack.facts["database_url"])

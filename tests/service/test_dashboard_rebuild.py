@@ -12,9 +12,12 @@ READ_MODEL = {
     "facts": "select patient_id, source, facts::text from facts order by 1, 2",
     "story": "select source, subject, sequence, patient_id, type, at, actor, payload::text from story order by 1, 2, 3",
     "aliases": "select patient_id, absorbed_id from aliases order by 1, 2",
+    "findable": "select patient_id, hash from findable order by 1, 2",
     "work": "select * from work order by task_id",
 }
-FORGET = "truncate facts, story, aliases, work, changes, inbox, parked, dead_letters, patient_keys, tombstones"
+FORGET = (
+    "truncate facts, story, aliases, work, findable, changes, inbox, parked, dead_letters, patient_keys, tombstones"
+)
 ALL_AGAIN = "insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')"
 
 

@@ -49,7 +49,9 @@ class Producers:
         async with self.services[source].transaction(actor=actor) as uow:
             uow.publish(*events)
 
-    async def lead(self, name: str, words: str | None = None, **fields: Any) -> UUID:
+    async def lead(
+        self, name: str, words: str | None = None, *, contact: dict[str, str | None] | None = None, **fields: Any
+    ) -> UUID:
         """A new patient."""
         patient = new_id()
         async with self.services["intake"].transaction(actor="patient") as uow:
@@ -63,7 +65,7 @@ class Producers:
                     key=key,
                     channel=Channel.WEB,
                     name=box.seal(name),
-                    contact=box.seal_json({"phone": "+18015550148", "email": None}),
+                    contact=box.seal_json(contact or {"phone": "+18015550148", "email": None}),
                     message=box.seal(words) if words else None,
                     **known,
                 )
