@@ -1,6 +1,7 @@
 """The booking pages in a real browser: sound at a desk and on a phone, and booked with the keyboard alone."""
 
 import pytest
+from playwright.async_api import expect
 
 from tests.support.browser import picture, violations
 from tests.support.scheduling import calendar_of
@@ -23,7 +24,7 @@ async def patient(calendar, desk):
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("place", ["book", "move", "cancel", "day"])
+@pytest.mark.parametrize("place", ["book", "move", "cancel", "day", "people"])
 async def test_pages_are_sound(window, calendar, patient, place, phone):
     second = (await calendar.sessions(patient))[1]
     path = {
@@ -31,6 +32,7 @@ async def test_pages_are_sound(window, calendar, patient, place, phone):
         "move": f"/patients/{patient}/appointments/{second['id']}/reschedule",
         "cancel": f"/patients/{patient}/appointments/{second['id']}/cancel",
         "day": f"/today?day={second['starts_at'][:10]}",
+        "people": f"/today?day={second['starts_at'][:10]}&by=people",
     }[place]
     page = await window.open(path, phone=phone)
     await page.wait_for_load_state("load")
@@ -38,6 +40,22 @@ async def test_pages_are_sound(window, calendar, patient, place, phone):
     assert await violations(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert window.complaints == []
+
+
+async def test_days_are_walked_through_with_the_keyboard(window, calendar, patient):
+    second = (await calendar.sessions(patient))[1]
+    page = await window.open(f"/today?day={second['starts_at'][:10]}")
+    block = page.locator(".block", has_text="Jo Doe").first
+    await expect(block).to_contain_text("dose")
+    tall, hour = (await block.bounding_box())["height"], (await page.locator(".hours li").nth(1).bounding_box())["y"]
+    assert tall == pytest.approx(3 * (hour - (await page.locator(".hours li").first.bounding_box())["y"]), abs=2)
+    await page.keyboard.press("v")
+    await expect(page.get_by_role("link", name="People")).to_have_attribute("aria-current", "true")
+    await expect(page.locator(".column", has_text="Dr Amara Osei")).to_contain_text("Jo Doe")
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(".column", has_text="Jo Doe")).to_have_count(0)
+    await page.keyboard.press("t")
+    await expect(page.get_by_role("link", name="Today", exact=False).last).to_have_attribute("aria-current", "date")
 
 
 async def test_a_consultation_is_booked_with_the_keyboard_alone(window, calendar, desk):

@@ -1,20 +1,24 @@
-"""The day: who comes when, in which room, to whom; the facts are scheduling's."""
+"""The day: rooms and people from morning to evening; the facts are scheduling's."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
-from services.dashboard.pages.booking_parts import appointment_of
-from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page
+from services.dashboard.domain.day import STEP, By, Session, Visit, grid
+from services.dashboard.pages.booking_parts import clinic_of
+from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
 from shared.http.auth import Staff
 
 router = APIRouter(prefix="/today", include_in_schema=False)
 Attendant = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor"))]
+Shown = Annotated[date | None, Query(ge=date(2001, 1, 1), le=date(2199, 12, 31))]
 
 
 @router.post("/{appointment_id}/no-show")
@@ -25,22 +29,75 @@ async def no_show(appointment_id: UUID, request: Request, who: Attendant) -> Res
 
 
 @router.get("")
-async def today(request: Request, who: Attendant, day: date | None = None) -> Response:
-    """One day by time: who, which room, which people."""
-    live = live_of(request)
-    await live.ready()
-    shown = day or pages_of(request).dates(request).today
-    found = await call(request, who, "scheduling", "GET", f"/api/v1/days/{shown.isoformat()}")
-    return await show(
-        request,
-        who,
-        "booking_day.html",
-        section="today",
-        day=shown,
-        earlier=shown - timedelta(days=1),
-        later=shown + timedelta(days=1),
-        opening=[tuple(map(datetime.fromisoformat, span)) for span in found["opening"]],
-        appointments=[appointment_of(request, one) for one in found["appointments"]],
-        name=live.name,
-        survivor=live.survivor,
+async def today(request: Request, who: Attendant, day: Shown = None, by: By = "rooms") -> Response:
+    """One day, as a grid on a desk, as a list on a phone and on paper."""
+    await live_of(request).ready()
+    return await show(request, who, "day.html", section="today", **await _parts(request, who, day, by))
+
+
+@router.get("/parts")
+async def parts(request: Request, who: Attendant, day: Shown = None, by: By = "rooms") -> Response:
+    """What changes of it, for the open page."""
+    return await show(request, who, "_day.html", **await _parts(request, who, day, by))
+
+
+async def _parts(request: Request, who: Staff, asked: date | None, by: By) -> dict[str, Any]:
+    live, dates, clinic = live_of(request), pages_of(request).dates(request), clinic_of(request)
+    day = asked or dates.today
+    found = await call(request, who, "scheduling", "GET", f"/api/v1/days/{day.isoformat()}")
+    visits = [_visit(one) for one in found["appointments"]]
+    drawn = grid(clinic, day, visits, by)
+    return {
+        "day": day,
+        "by": by,
+        "opening": [tuple(map(datetime.fromisoformat, span)) for span in found["opening"]],
+        "because": found["closed_because"],
+        "visits": visits,
+        "grid": drawn,
+        "now_at": drawn.minute(dates.now, clinic) if day == dates.today else None,
+        "people": {visit.id: _people(request, visit) for visit in visits},
+        "name": live.name,
+        "survivor": live.survivor,
+        "link": lambda ahead=0, view=by: "/today?" + urlencode({"day": day + timedelta(days=ahead), "by": view}),
+        "place": _place,
+        "tall": _tall,
+    }
+
+
+def _visit(found: dict[str, Any]) -> Visit:
+    session = found["session"]
+    return Visit(
+        id=UUID(found["id"]),
+        patient_id=UUID(found["patient_id"]),
+        state=found["state"],
+        at=datetime.fromisoformat(found["starts_at"]),
+        until=datetime.fromisoformat(found["ends_at"]),
+        mode=found["mode"],
+        provider_id=found["provider_id"],
+        monitor_id=found["monitor_id"],
+        room_id=found["room_id"],
+        session=session
+        and Session(
+            session["route"],
+            session["number"],
+            session["of"],
+            datetime.fromisoformat(session["dose_at"]),
+            datetime.fromisoformat(session["room_until"]),
+        ),
     )
+
+
+def _people(request: Request, visit: Visit) -> str:
+    say = words_of(request)
+    present: Sequence[str | None] = (visit.provider_id, visit.monitor_id)
+    return ", ".join(say.who(one) for one in present if one)
+
+
+def _place(minutes: int) -> str:
+    """The classes that put something so many minutes down: a page may not say so in a style of its own."""
+    return f"h{minutes // 60} m{minutes % 60 // STEP}"
+
+
+def _tall(minutes: int) -> str:
+    """The classes that make something last so long."""
+    return f"hh{minutes // 60} mm{minutes % 60 // STEP}"
