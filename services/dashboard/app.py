@@ -16,6 +16,7 @@ from services.dashboard.pages import (
     contacts,
     decision,
     developers,
+    funnel,
     letters,
     live,
     patient,
@@ -67,6 +68,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         decision.router,
         patient.router,
         contacts.router,
+        funnel.router,
         letters.router,
         developers.router,
     ]

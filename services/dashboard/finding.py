@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from services.dashboard import repository
 from services.dashboard.domain.facts import Intake
 from services.dashboard.domain.sought import Sought, ends_of
 from shared.phones import e164
@@ -20,6 +19,19 @@ from shared.uow import UnitOfWork
 
 log = structlog.get_logger()
 AT_ONCE = 500
+
+FOUND_NO_MORE = "delete from findable where patient_id = any($1::uuid[])"
+FINDABLE = """
+insert into findable (patient_id, hash) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
+"""
+FOUND = "select distinct patient_id from findable where hash = any($1::bytea[])"
+# Their facts stay as they are until the hashes are there too.
+UNFINDABLE = """
+select patient_id, facts from facts f
+ where source = 'intake' and patient_id > $1 and (facts ? 'contact' or facts ? 'date_of_birth')
+   and not exists (select from findable where findable.patient_id = f.patient_id)
+ order by patient_id limit $2 for update
+"""
 
 
 def hashes(lookup: Lookup, box: Box, intake: Intake) -> set[bytes]:
@@ -49,7 +61,8 @@ async def index(uow: UnitOfWork, changed: dict[UUID, Intake]) -> None:
         if patient in boxes
         for hashed in sorted(hashes(uow.lookup, boxes[patient], intake))
     ]
-    await repository.make_findable(uow.conn, changed, found)
+    await uow.conn.execute(FOUND_NO_MORE, list(changed))
+    await uow.conn.execute(FINDABLE, [patient for patient, _ in found], [hashed for _, hashed in found])
 
 
 async def index_all(service: Service) -> None:
@@ -57,7 +70,8 @@ async def index_all(service: Service) -> None:
     after = UUID(int=0)
     while True:
         async with service.transaction(actor="system:dashboard") as uow:
-            left = await repository.unfindable(uow.conn, after, AT_ONCE)
+            rows = await uow.conn.fetch(UNFINDABLE, after, AT_ONCE)
+            left = {row["patient_id"]: Intake.model_validate_json(row["facts"]) for row in rows}
             await index(uow, left)
         if len(left) < AT_ONCE:
             return
@@ -73,7 +87,7 @@ async def find(uow: UnitOfWork, sought: Sought) -> set[UUID]:
         whole = e164(sought.words, uow.clinic.country)
         ends = {sought.end, sought.end.removeprefix("00"), (whole or "").removeprefix("+")} - {""}
         wanted.update(_end(uow.lookup, end) for end in ends)
-    return await repository.found(uow.conn, wanted) if wanted else set()
+    return {row["patient_id"] for row in await uow.conn.fetch(FOUND, list(wanted))} if wanted else set()
 
 
 def _end(lookup: Lookup, digits: str) -> bytes:

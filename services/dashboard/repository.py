@@ -9,8 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from services.dashboard.domain.facts import Intake, Patient
+from services.dashboard.domain.facts import Patient
 from services.dashboard.domain.fold import MODELS, Facts
+from services.dashboard.domain.funnel import Times
 from shared.contracts.base import Source
 
 CHANNEL = "dashboard_changes"
@@ -44,6 +45,16 @@ STORY = """
 select source, subject, sequence, patient_id, type, at, actor, payload from story
  where patient_id = any($1::uuid[]) order by at desc, source, sequence desc limit $2
 """
+# The types as in the index, which PostgreSQL only takes where it sees them.
+MILESTONES = """
+select patient_id, type, min(at) as first, max(at) as last from story
+ where type in ('passage.intake.LeadCreated.v1', 'passage.intake.ExternalBookingReceived.v1',
+                'passage.scheduling.ConsultationScheduled.v1', 'passage.assessment.AssessmentCompleted.v1',
+                'passage.assessment.CandidateApproved.v1', 'passage.assessment.CandidateDeclined.v1',
+                'passage.assessment.AlternativeRecommended.v1', 'passage.scheduling.SessionCompleted.v1')
+   and patient_id is not null
+ group by patient_id, type
+"""
 MERGE = "insert into aliases (patient_id, absorbed_id) values ($1, $2) on conflict do nothing"
 UNMERGE = "delete from aliases where patient_id = $1 and absorbed_id = $2"
 ALIASES = "select patient_id, absorbed_id from aliases"
@@ -73,18 +84,6 @@ ERASE = (
     "delete from work where patient_id = $1",
     "delete from findable where patient_id = $1",
 )
-FOUND_NO_MORE = "delete from findable where patient_id = any($1::uuid[])"
-FINDABLE = """
-insert into findable (patient_id, hash) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
-"""
-FOUND = "select distinct patient_id from findable where hash = any($1::bytea[])"
-# Their facts stay as they are until the hashes are there too.
-UNFINDABLE = """
-select patient_id, facts from facts f
- where source = 'intake' and patient_id > $1 and (facts ? 'contact' or facts ? 'date_of_birth')
-   and not exists (select from findable where findable.patient_id = f.patient_id)
- order by patient_id limit $2 for update
-"""
 # One statement, so that the rows and the new cursor come from one snapshot. What was given an id before the cursor but
 # committed after it has a transaction id at or above it, and is found the next time.
 SINCE = """
@@ -208,6 +207,12 @@ async def story(conn: asyncpg.Connection, patient_ids: Collection[UUID], limit: 
     ]
 
 
+async def milestones(conn: asyncpg.Connection) -> list[tuple[UUID, str, Times]]:
+    """Who came to which step of the way, and when."""
+    rows = await conn.fetch(MILESTONES)
+    return [(row["patient_id"], row["type"], Times(row["first"], row["last"])) for row in rows]
+
+
 async def merge(conn: asyncpg.Connection, patient_id: UUID, absorbed_id: UUID) -> None:
     await conn.execute(MERGE, patient_id, absorbed_id)
 
@@ -245,25 +250,6 @@ async def erase(conn: asyncpg.Connection, patient_id: UUID) -> None:
     """Nothing of an erased patient stays, so that a rebuild, which skips their events, ends in the same state."""
     for statement in ERASE:
         await conn.execute(statement, patient_id)
-
-
-async def make_findable(
-    conn: asyncpg.Connection, patients: Collection[UUID], hashes: Sequence[tuple[UUID, bytes]]
-) -> None:
-    """By these hashes these patients are found, and by no others."""
-    await conn.execute(FOUND_NO_MORE, list(patients))
-    await conn.execute(FINDABLE, [patient for patient, _ in hashes], [hashed for _, hashed in hashes])
-
-
-async def unfindable(conn: asyncpg.Connection, after: UUID, limit: int) -> dict[UUID, Intake]:
-    """Patients after this one of whom contact data are known and no hash is."""
-    rows = await conn.fetch(UNFINDABLE, after, limit)
-    return {row["patient_id"]: Intake.model_validate_json(row["facts"]) for row in rows}
-
-
-async def found(conn: asyncpg.Connection, hashes: Collection[bytes]) -> set[UUID]:
-    """Who is found by any of these."""
-    return {row["patient_id"] for row in await conn.fetch(FOUND, list(hashes))}
 
 
 async def open_work(conn: asyncpg.Connection) -> list[Work]:

@@ -76,6 +76,10 @@ class Dates:
             return self.texts.get(self.language, "dates.now")
         return format_timedelta(passed, locale=self.language, format="short", threshold=1.5)
 
+    def lasting(self, span: timedelta) -> str:
+        """A length of time: `40 minutes`, `3 days`; a minute at least."""
+        return format_timedelta(max(span, timedelta(minutes=1)), locale=self.language, threshold=1.5)
+
     def left(self, deadline: datetime) -> str:
         """Time to a deadline as a clock, `1:18` (h:mm), `−0:12` when it has passed, the day when it is not today."""
         if deadline.astimezone(self.tz).date() != self.today and deadline > self.now:

@@ -1,8 +1,9 @@
 """The board and the patient page in a real browser, at a desk and on a phone."""
 
 import pytest
+from playwright.async_api import expect
 
-from tests.support.browser import picture, violations
+from tests.support.browser import picture, pressed, violations
 from tests.support.patients import Cast
 from tests.support.waiting import eventually
 
@@ -18,17 +19,22 @@ async def people(desk, producers):
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride"])
+@pytest.mark.parametrize("place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride", "funnel"])
 async def test_pages_are_sound(window, people, place, phone):
     theo = people["theo"]
     live = window.desk.running.service.state.live
     ride = live.people[theo].patient.next_session()[0]
     path = {
         "board": "/", "patient": f"/patients/{theo}", "new": f"/patients/{people['jonah']}",
-        "decision": f"/patients/{people['ivy']}", "tasks": "/tasks", "search": "/patients?q=lind", "call": "/call",
+        "decision": f"/patients/{people['ivy']}", "tasks": "/tasks", "search": "/", "call": "/call",
+        "funnel": "/funnel",
         "ride": f"/patients/{theo}/ride/{ride}",
     }[place]  # fmt: skip
     page = await window.open(path, phone=phone)
+    if place == "search":
+        await page.fill("#search", "lind")
+        await pressed(page.locator("#search"), "Enter")
+        await expect(page.locator(".list")).to_contain_text("Theo Lindqvist")
     await page.wait_for_load_state("load")
     await picture(page, f"{place}-{'phone' if phone else 'desk'}")
     assert await violations(page) == []

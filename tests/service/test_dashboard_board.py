@@ -101,3 +101,16 @@ async def test_a_page_of_one_patient_hears_of_nobody_else(desk, producers, event
             async with asyncio.timeout(5):
                 while not (await anext(lines)).startswith("event: changed"):
                     pass
+
+
+async def test_the_funnel_counts_people_and_names_nobody(desk, producers, eventually):
+    await producers.lead("Counted Person")
+    async with await desk.as_staff("ops") as browser:
+        await eventually(lambda: _shows(browser, "Counted Person"), timeout=15)
+        known = len(desk.running.service.state.live.people)
+        answer = await browser.get("/funnel")
+    assert answer.status_code == 200
+    assert f"How far {known} people came" in answer.text
+    assert f'<span class="strong">{known}</span> <span class="quiet small">100%</span>' in answer.text
+    assert "Web form" in answer.text
+    assert "Counted Person" not in answer.text

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from services.dashboard import finding
 from services.dashboard import repository as dashboard
 from services.scheduling.repository import calendar
 from shared import timers
@@ -33,6 +34,8 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "facts of a patient": ("dashboard", dashboard.FACTS_OF, ([ONE],)),
     "facts to fold into": ("dashboard", dashboard.FACTS, ([ONE], ["intake"])),
     "a patient's story": ("dashboard", dashboard.STORY, ([ONE], 50)),
+    "who is found by a number": ("dashboard", finding.FOUND, ([b"one", b"other"],)),
+    "steps of everybody's way": ("dashboard", dashboard.MILESTONES, ()),
     "what is taken": ("scheduling", calendar.TAKEN, (["provider:osei"], NOW, NOW + timedelta(days=7), None)),
     "booking": ("scheduling", calendar.BOOK, (["provider:osei"], [NOW], [NOW + timedelta(hours=1)], [ONE])),
     "a patient's appointments": ("scheduling", calendar.OF_PATIENTS, ([ONE],)),

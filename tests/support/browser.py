@@ -36,10 +36,10 @@ class Window:
         return page
 
 
-async def pressed(button: Locator) -> None:
-    """Press what leads to another page, and be there: a click alone returns while the old page still stands."""
+async def pressed(button: Locator, key: str | None = None) -> None:
+    """Press what leads to another page, or a key in it, and be there: a click returns while the old page still stands."""
     async with button.page.expect_navigation():
-        await button.click()
+        await (button.click() if key is None else button.press(key))
 
 
 async def picture(page: Page, name: str) -> None:

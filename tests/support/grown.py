@@ -32,6 +32,10 @@ FILL = (
     select md5('patient' || n)::uuid, 'intake', '{"language": "en"}' from generate_series(1, $1::integer) n
     """,
     """
+    insert into dashboard.findable (patient_id, hash)
+    select md5('patient' || n)::uuid, sha256(n::text::bytea) from generate_series(1, $1::integer) n
+    """,
+    """
     insert into dashboard.story (source, subject, sequence, patient_id, type, at, actor, payload)
     select 'intake', md5('patient' || n)::uuid, s, md5('patient' || n)::uuid, 'passage.intake.LeadUpdated.v1',
            now() - make_interval(secs => n), 'patient', '{"language": "es"}'

@@ -69,6 +69,7 @@ async def show(
         ("today", "/today", pages.t(request, "booking.today"), 0),
         ("tasks", "/tasks", pages.t(request, "staff.tasks"), mine),
         ("patients", "/patients", pages.t(request, "patients.title"), 0),
+        ("funnel", "/funnel", pages.t(request, "funnel.title"), 0),
     ]
     if "front_desk" in who.roles:
         nav.append(("contacts", "/contacts", pages.t(request, "contacts.title"), 0))
