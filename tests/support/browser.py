@@ -37,7 +37,7 @@ class Window:
 
 
 async def pressed(button: Locator, key: str | None = None) -> None:
-    """Press what leads to another page, or a key in it, and be there: a click returns while the old page still stands."""
+    """Press what leads to another page, or a key in it, and be there: a click returns while the old page stands."""
     async with button.page.expect_navigation():
         await (button.click() if key is None else button.press(key))
 
