@@ -69,6 +69,9 @@ class ServiceSettings(Told):
     kafka: str = "127.0.0.1:9092"
     kafka_idempotent: bool = True
     kafka_fetch_wait_ms: int = Field(default=500, ge=1, le=30_000)
+    kafka_session_ms: int = Field(default=10_000, ge=3_000, le=300_000)
+    """After this long without a sign of life a consumer's partitions go to others of its group."""
+
     kafka_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$")
     """Prepended to every topic and group: isolates tests that share a broker."""
 

@@ -26,6 +26,9 @@ USUAL_PORTS = {
 }
 FETCH_WAIT_MS = 50
 """The embedded broker answers polls instead of pushing: shorter is quicker on the board and dearer when idle."""
+SESSION_MS = 4_000
+"""It lets a consumer wait for half of its session time-out when it joins its group, and for two of them where the last
+one has not said goodbye."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Plan:
             kafka=f"127.0.0.1:{broker_port}",
             kafka_idempotent=False,
             kafka_fetch_wait_ms=FETCH_WAIT_MS,
+            kafka_session_ms=SESSION_MS,
             ports=chosen,
             smtp_port=smtp_port,
             clinic_file=clinic,

@@ -111,6 +111,7 @@ class Wiring:
     smtp_port: int
     clinic_file: Path
     secrets: Secrets
+    kafka_session_ms: int = 10_000
     kafka_prefix: str = ""
     extra: dict[str, dict[str, Value]] = field(default_factory=dict)
 
@@ -138,6 +139,7 @@ class Wiring:
             "kafka": self.kafka,
             "kafka_idempotent": self.kafka_idempotent,
             "kafka_fetch_wait_ms": self.kafka_fetch_wait_ms,
+            "kafka_session_ms": self.kafka_session_ms,
             "kafka_prefix": self.kafka_prefix,
             "port": self.ports[name],
             "public_url": urls[name],

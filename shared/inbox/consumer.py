@@ -109,6 +109,8 @@ class Consumer:
             max_records=MAX_RECORDS,
             batch_timeout_ms=1_000,
             fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+            session_timeout_ms=settings.kafka_session_ms,
+            heartbeat_interval_ms=settings.kafka_session_ms // 4,
             parser=self._whole,
             decoder=_raw,
         )

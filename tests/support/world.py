@@ -15,6 +15,7 @@ import httpx
 from fastapi import FastAPI
 
 from deploy.embedded.broker import serves
+from deploy.embedded.plan import SESSION_MS
 from deploy.embedded.processes import any_free_port, is_free
 from deploy.embedded.wiring import PROCESSES, Secrets, Value, Wiring
 from deploy.kafka.topics import create_topics, delete_topics
@@ -168,6 +169,7 @@ async def make_world(
         kafka=kafka or infrastructure.kafka,
         kafka_idempotent=infrastructure.kafka_idempotent,
         kafka_fetch_wait_ms=10 if infrastructure.kafka_kind == "embedded" else 100,
+        kafka_session_ms=SESSION_MS if infrastructure.kafka_kind == "embedded" else 10_000,
         kafka_prefix=f"t{secrets.token_hex(4)}.",
         ports=ports,
         smtp_port=any_free_port(),
