@@ -16,7 +16,6 @@ from passage.replaying import BEGINNING, PER_SECOND, Forecast, Wish, ask, foreca
 from passage.telling import Finding, Level
 
 console = Console()
-errors = Console(stderr=True)
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 
 
@@ -141,17 +140,14 @@ def replay(
         console.print(
             f"asked {source}'s relay; `passage doctor` shows how far it and the consumers are", highlight=False
         )
-    moment = None if subject else (wish.since or BEGINNING)
-    for line in asyncio.run(archiving.missing(source, subject=subject, from_sequence=from_sequence, since=moment)):
-        errors.print(f"[yellow]archived:[/] {line}", highlight=False)
 
 
 def _tell_archived(wish: Wish) -> None:
     """A replay publishes what is in the database; what has gone into files is told."""
-    from passage.archiving import missing
-
     since = None if wish.subject else wish.since or BEGINNING
-    for line in asyncio.run(missing(wish.source, subject=wish.subject, from_sequence=wish.from_sequence, since=since)):
+    for line in asyncio.run(
+        archiving.missing(wish.source, subject=wish.subject, from_sequence=wish.from_sequence, since=since)
+    ):
         console.print(f"[yellow]archived, so not published again:[/] {line}", highlight=False)
 
 
