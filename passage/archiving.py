@@ -1,8 +1,8 @@
 """Old months of the event logs become files: compressed, checked, and only then gone from the database.
 
-The promise: a month goes only when its relay has published it and every consumer has applied it, its file was read back
-and fits its checksum, and no writer waits for longer than a moment. Files hold no patient's key, so that erasing a
-patient reaches them too. Needs the owner's rights.
+The promise: a month goes only when its relay has published it and every consumer has applied it, no older month stays
+behind it, its file was read back and fits its checksum, and no writer waits for longer than a moment. Files hold no
+patient's key, so that erasing a patient reaches them too. Needs the owner's rights.
 """
 
 import asyncio
@@ -102,8 +102,10 @@ async def archive(
         if online is None:
             continue
         months = [row["month"] for row in await connection.fetch(fill(_MONTHS, source=source))]
-        old = [month for month in months if month < _minus(today, online)]
-        done.extend([await _one(connection, source, month, folder, dry_run=dry_run) for month in old])
+        behind: Month | None = None
+        for first in [month for month in months if month < _minus(today, online)]:
+            done.append(await _one(connection, source, first, folder, behind, dry_run=dry_run))
+            behind = behind or (done[-1] if done[-1].keep is not None else None)
     return done
 
 
@@ -119,10 +121,14 @@ async def missing(source: str, *, subject: UUID | None, from_sequence: int, sinc
     return [f"{row['events']} events of {row['first_at']:%Y-%m}, in {row['file']}" for row in rows]
 
 
-async def _one(connection: asyncpg.Connection, source: Source, month: date, folder: Path, *, dry_run: bool) -> Month:
+async def _one(
+    connection: asyncpg.Connection, source: Source, month: date, folder: Path, behind: Month | None, *, dry_run: bool
+) -> Month:
     first, until = _moment(month), _moment(_minus(month, -1))
     events, first_id, last_id = await connection.fetchrow(fill(_COUNT, source=source), first, until)
-    found = Month(source, first, until, events, await _needed_by(connection, source, first, until))
+    # A month that went from the middle would look like events that were lost.
+    keep = f"{behind.first:%Y-%m} stays before it" if behind else await _needed_by(connection, source, first, until)
+    found = Month(source, first, until, events, keep)
     if found.keep is not None or dry_run:
         return found
     file = folder / source / f"event_log_{month:%Y_%m}.csv.gz"

@@ -33,6 +33,10 @@ MONTH = """
 create table {source}.event_log_2024_03 partition of {source}.event_log
    for values from ('2024-03-01 00:00+00') to ('2024-04-01 00:00+00')
 """
+APRIL = """
+create table intake.event_log_2024_04 partition of intake.event_log
+   for values from ('2024-04-01 00:00+00') to ('2024-05-01 00:00+00')
+"""
 
 
 @pytest.fixture
@@ -95,6 +99,22 @@ async def test_what_a_consumer_still_needs_stays(owner, patient, tmp_path):
     (month,) = await run(owner, tmp_path)
     assert month.keep == "dashboard has not applied all of it"
     assert await left(owner) == 3
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+async def test_a_month_stays_while_an_older_one_does(owner, patient, tmp_path):
+    await owner.execute(APRIL)
+    for subject in (patient, new_id()):
+        number = 4 if subject == patient else 1
+        await owner.execute(INSERT.format(source="intake"), datetime(2024, 4, 2, tzinfo=UTC), subject, number, "{}")
+        await everybody_has(owner, subject, number)
+    late = new_id()
+    await owner.execute(INSERT.format(source="intake"), MARCH, late, 1, "{}")
+    await owner.execute(PUBLISHED.format(source="intake"))
+    march, april = await run(owner, tmp_path)
+    assert march.keep == "assessment has not applied all of it"
+    assert april.keep == "2024-03 stays before it"
+    assert await left(owner) == 6
     assert not list(tmp_path.rglob("*.gz"))
 
 
