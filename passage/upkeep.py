@@ -14,6 +14,7 @@ from passage import archiving, telling
 from passage.context import OWNER_URL, connected, setting, settings_of
 from passage.replaying import BEGINNING, PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
 from passage.telling import Finding, Level
+from passage.verifying.told import Told
 
 console = Console()
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
@@ -21,6 +22,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON doc
 
 def verify(
     parts: Annotated[list[str] | None, typer.Argument(help="Only these; all of them when none is named.")] = None,
+    logs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--logs", allow_dash=True, help="A log file of services (`-`: standard input); once for each file."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Compare what is kept with what the event logs say, on a system that goes on working.
@@ -32,13 +39,19 @@ def verify(
     Changes nothing: the rebuild happens in temporary tables inside read-only transactions, with the services' own
     handlers, up to the position that each service has reached. Exits with 0 when all is equal, else with 1; each
     difference is named by its id. Once a night is a good habit; after a restore it is the first thing to run.
+
+    With --logs the audit's seals are compared with what the logs were told of them (`audit.sealed`): a trail whose end
+    was cut off, or sealed again by somebody who had the key, shows in no other way.
     """
     from passage.verifying.run import PARTS
+    from passage.verifying.told import told_in
 
     unknown = set(parts or ()) - set(PARTS)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
-    found = asyncio.run(_verify(setting(OWNER_URL), parts or list(PARTS), quiet=json))
+    # Read before the database is: whatever the logs tell of has been committed by then.
+    told = told_in(logs) if logs else None
+    found = asyncio.run(_verify(setting(OWNER_URL), parts or list(PARTS), told, quiet=json))
     if json:
         typer.echo(telling.as_json(found))
     else:
@@ -46,11 +59,11 @@ def verify(
     raise typer.Exit(0 if telling.worst(found) is Level.FINE else 1)
 
 
-async def _verify(owner: str, parts: list[str], *, quiet: bool) -> list[Finding]:
+async def _verify(owner: str, parts: list[str], told: Told | None, *, quiet: bool) -> list[Finding]:
     from passage.verifying.run import verify as looking
 
     found = []
-    async for one in looking(owner, parts):
+    async for one in looking(owner, parts, told):
         found.append(one)
         if not quiet:
             telling.show(console, [one])

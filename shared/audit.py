@@ -140,12 +140,6 @@ async def examine(conn: asyncpg.Connection, keyring: Keyring, told: Mapping[int,
     return Break(expected, "added") if await conn.fetchval(STRAY) is not None else None
 
 
-async def broken_seal(conn: asyncpg.Connection, keyring: Keyring) -> int | None:
-    """The number of the first seal that doesn't hold by what the chain itself tells; null when all of it does."""
-    found = await examine(conn, keyring)
-    return None if found is None else found.seal
-
-
 def seals_told(lines: Iterable[str]) -> dict[str, dict[int, str]]:
     """What services told their log of their seals: service → number → digest in hex. Other lines are passed over."""
     found: dict[str, dict[int, str]] = {}

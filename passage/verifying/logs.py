@@ -3,12 +3,15 @@
 Everything is read in one snapshot per check, so what is committed meanwhile can't look like a fault.
 """
 
+from collections.abc import Mapping
+
 import asyncpg
 
 from passage.context import settings_of
 from passage.recover import READERS
 from passage.telling import Finding, Level
-from shared.audit import broken_seal
+from passage.verifying.told import Told
+from shared.audit import Break, examine
 from shared.contracts.base import SOURCES, Source
 from shared.db.migrate import SERVICES, fill
 from shared.inbox.positions import NUMBER
@@ -118,31 +121,48 @@ async def _position(owner: asyncpg.Connection, source: Source, consumer: str) ->
     return Finding(Level.FINE, what, f"{row['subjects']:,} subjects{coming}")
 
 
-async def audit_chains(owner: asyncpg.Connection) -> list[Finding]:
-    """Each service's audit trail against its seals."""
-    return [await _chain(owner, service) for service in SERVICES]
+async def audit_chains(owner: asyncpg.Connection, told: Told | None = None) -> list[Finding]:
+    """Each service's audit trail against its seals, and these against what the logs were `told` of them."""
+    return [await _chain(owner, service, told) for service in SERVICES]
 
 
-async def _chain(owner: asyncpg.Connection, service: str) -> Finding:
+async def _chain(owner: asyncpg.Connection, service: str, told: Told | None) -> Finding:
     keyring = Keyring.load(settings_of(service).clinic_key_file)
+    known = None if told is None else told.get(service, {})
     async with owner.transaction(isolation="repeatable_read", readonly=True):
         await owner.execute(fill("set local search_path = {service}", service=service))
         row = await owner.fetchrow(_AUDIT)
-        broken = await broken_seal(owner, keyring)
-        told = await owner.fetchval(_SEAL, broken) if broken is not None else None
-    what = f"{service}: audit trail"
+        broken = await examine(owner, keyring, known)
+        where = await owner.fetchval(_SEAL, broken.seal) if broken is not None else None
+    return _judged(f"{service}: audit trail", service, row, broken, where, known)
+
+
+def _judged(
+    what: str,
+    service: str,
+    row: asyncpg.Record,
+    broken: Break | None,
+    where: str | None,
+    known: Mapping[int, str] | None,
+) -> Finding:
     if broken is not None:
         return Finding(
             Level.ACT,
             what,
-            f"{row['entries']:,} entries; seal {broken} does not fit its rows ({told or 'the seal itself is gone'})",
-            "rows were changed, added or removed by hand: treat it as an incident, and compare with a backup and with "
+            f"{row['entries']:,} entries; {broken} ({where or 'it is not there'})",
+            "somebody changed the trail by hand: treat it as an incident, and compare with a backup and with "
             f"the log lines `audit.sealed` of {service}, which were kept elsewhere",
         )
+    if known is not None and row["seals"] and not known:
+        return Finding(
+            Level.LOOK, what, f"{row['entries']:,} entries, the chain holds, but the logs tell of none of its seals",
+            f"are {service}'s log files among those that were named, with their lines `audit.sealed`?",
+        )  # fmt: skip
     if row["late"]:
         return Finding(
             Level.LOOK, what, f"{row['late']:,} entries have waited for their seal for more than 10 minutes",
             f"is {service} running? Its log says why its job `_seal_audit` fails",
         )  # fmt: skip
     last = f", the last seal is {row['seals']} ({row['digest'][:12]}…)" if row["seals"] else ", none sealed yet"
-    return Finding(Level.FINE, what, f"{row['entries']:,} entries, the chain holds{last}")
+    fits = f"; {len(known):,} seals are as the logs were told" if known else ""
+    return Finding(Level.FINE, what, f"{row['entries']:,} entries, the chain holds{last}{fits}")

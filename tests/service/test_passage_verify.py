@@ -1,12 +1,20 @@
 """`passage verify`: what is equal is said to be, and what somebody changed by hand is named by its id."""
 
+import asyncio
+import gzip
+import json
 from datetime import UTC, datetime
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
+from typer.testing import CliRunner
 
 from passage.anew import rebuild
+from passage.cli import app
 from passage.context import NotConfigured
 from passage.telling import Level
+from passage.verifying.told import told_in
 from shared.audit import audit, seal
 from shared.contracts import intake as i
 from shared.contracts.assessment import SafetyConcernRaised
@@ -167,9 +175,45 @@ async def test_a_broken_link_of_an_audit_chain_is_named(world, day):
         told = (await verified(world, "audit"))["intake: audit trail"]
         await owner.execute("update intake.audit set actor = 'staff:dana' where id = 2")
     assert told.level is Level.ACT
-    assert "seal 2 does not fit its rows" in told.figure
+    assert "seal 2: a row that it seals was changed" in told.figure
     assert "rows 2 to 2" in told.figure
     assert "incident" in told.do
+
+
+async def test_an_end_that_was_cut_off_shows_by_what_the_logs_were_told(world, day, tmp_path, monkeypatch):
+    capture = LogCapture()
+    log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
+    monkeypatch.setattr("shared.audit.log", log)
+    for name in ("assessment", "scheduling"):
+        service = day.services[name]
+        for _ in range(2):
+            async with service.transaction(actor="staff:dana") as uow:
+                await audit(uow, action="read", what="chart", subject=new_id())
+            async with service.pool.acquire() as conn:
+                await seal(conn, service.keyring)
+    names = ("assessment", "assessment", "scheduling", "scheduling")
+    lines = [json.dumps({**entry, "service": name}) for name, entry in zip(names, capture.entries, strict=True)]
+    plain, packed, nothing = tmp_path / "a.log", tmp_path / "b.log.gz", tmp_path / "c.log"
+    plain.write_text(f"assessment-1  | {lines[0]}\nassessment-1  | started\n")
+    packed.write_bytes(gzip.compress("".join(f"2026-03-09T16:30:00Z {line}\n" for line in lines[1:]).encode()))
+    nothing.write_text(lines[0])
+    whole = await verified(world, "audit", told=told_in([plain, packed]))
+    assert {whole[f"{name}: audit trail"].level for name in ("assessment", "scheduling")} == {Level.FINE}
+    assert whole["assessment: audit trail"].figure.endswith("2 seals are as the logs were told")
+    async with world.connection() as owner:
+        await owner.execute(BY_HAND)
+        for table, column in (("audit_sealed", "seal_id"), ("audit_seals", "id"), ("audit", "id")):
+            await owner.execute(f"delete from assessment.{table} where {column} = 2")
+    assert (await verified(world, "audit"))["assessment: audit trail"].level is Level.FINE, "the chain alone can't know"
+    command = ["verify", "audit", "--logs", str(plain), "--logs", str(packed)]
+    said = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert said.exit_code == 1
+    assert "seal 2: it and whatever came after were cut off the end (it is not there)" in " ".join(said.output.split())
+    found = await verified(world, "audit", told=told_in([nothing]))
+    assert found["scheduling: audit trail"].level is Level.LOOK
+    assert "tell of none of its seals" in found["scheduling: audit trail"].figure
+    with pytest.raises(NotConfigured, match="can't be read"):
+        told_in([tmp_path / "gone.log"])
 
 
 async def test_what_others_keep_of_a_fact_is_compared_too(world, day, eventually, monkeypatch):

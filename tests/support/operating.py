@@ -5,6 +5,7 @@ from typing import Any
 from passage.context import OWNER_URL
 from passage.telling import Finding
 from passage.verifying.run import PARTS, verify
+from passage.verifying.told import Told
 from shared.db.migrate import SERVICES
 from tests.support.world import World
 
@@ -17,6 +18,6 @@ def operating(world: World, monkeypatch: Any) -> None:
             monkeypatch.setenv(variable, value)
 
 
-async def verified(world: World, *parts: str) -> dict[str, Finding]:
+async def verified(world: World, *parts: str, told: Told | None = None) -> dict[str, Finding]:
     """What `passage verify` says, by the thing it is about."""
-    return {one.what: one async for one in verify(world.dsn(), parts or PARTS)}
+    return {one.what: one async for one in verify(world.dsn(), parts or PARTS, told)}
