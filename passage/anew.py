@@ -52,8 +52,8 @@ async def rebuild(owner: str, subject: UUID | None) -> None:
         for source in SOURCES:
             if await connection.fetchval(fill(_ARCHIVED, source=source), subject):
                 raise NotConfigured(
-                    f"some of {source}'s events were archived: read these months in again first, or mend the rows by "
-                    "hand"
+                    f"some of {source}'s events were archived: bring these months back first with "
+                    "`passage archive FOLDER --restore MONTH`, or mend the rows by hand"
                 )
         await (_everything(connection) if subject is None else _one(connection, subject))
 

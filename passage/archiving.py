@@ -10,7 +10,7 @@ import csv
 import gzip
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ select id, at, event_id, subject, sequence, partition, type, time, actor, correl
        case when body::jsonb ? 'key' then (body::jsonb || '{{"key": null}}')::text else body::text end as body
   from {source}.event_log where at >= $1 and at < $2 order by id
 """
-_LIMIT = "select set_config('lock_timeout', $1, true)"
+LIMIT = "select set_config('lock_timeout', $1, true)"
 _DROP = "select {source}.drop_event_log_month($1)"
 _RECORD = """
 insert into {source}.event_log_archive (first_at, until_at, first_id, last_id, events, file, sha256)
@@ -124,26 +124,45 @@ async def missing(source: str, *, subject: UUID | None, from_sequence: int, sinc
 async def _one(
     connection: asyncpg.Connection, source: Source, month: date, folder: Path, behind: Month | None, *, dry_run: bool
 ) -> Month:
-    first, until = _moment(month), _moment(_minus(month, -1))
+    first, until = moment(month), moment(_minus(month, -1))
     events, first_id, last_id = await connection.fetchrow(fill(_COUNT, source=source), first, until)
     # A month that went from the middle would look like events that were lost.
     keep = f"{behind.first:%Y-%m} stays before it" if behind else await _needed_by(connection, source, first, until)
     found = Month(source, first, until, events, keep)
     if found.keep is not None or dry_run:
         return found
-    file = folder / source / f"event_log_{month:%Y_%m}.csv.gz"
+    file = file_of(folder, source, month)
     digest = await _export(connection, source, found, file)
     columns = (first, until, first_id, last_id, events, str(file.absolute()), digest)
+
+    async def drop() -> None:
+        async with connection.transaction():
+            await connection.execute(LIMIT, f"{LOCK_MILLISECONDS}ms")
+            await connection.execute(fill(_DROP, source=source), month)
+            await connection.execute(fill(_RECORD, source=source), *columns)
+
+    await until_free(drop, source)
+    return Month(source, first, until, events, file=file)
+
+
+def file_of(folder: Path, source: Source, month: date) -> Path:
+    """Where a month's file lies."""
+    return folder / source / f"event_log_{month:%Y_%m}.csv.gz"
+
+
+async def until_free(work: Callable[[], Awaitable[None]], source: Source) -> None:
+    """Do what needs the log for a moment, as soon as nobody else holds it.
+
+    Raises:
+        TimeoutError: it was never free.
+    """
     for _ in range(ATTEMPTS):
         try:
-            async with connection.transaction():
-                await connection.execute(_LIMIT, f"{LOCK_MILLISECONDS}ms")
-                await connection.execute(fill(_DROP, source=source), month)
-                await connection.execute(fill(_RECORD, source=source), *columns)
+            await work()
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             await asyncio.sleep(PAUSE_SECONDS)
         else:
-            return Month(source, first, until, events, file=file)
+            return
     raise TimeoutError(f"{source}'s log was never free for a moment: is a long transaction open?")
 
 
@@ -193,5 +212,5 @@ def _minus(day: date, months: int) -> date:
     return date(whole // 12, whole % 12 + 1, 1)
 
 
-def _moment(month: date) -> datetime:
+def moment(month: date) -> datetime:
     return datetime(month.year, month.month, 1, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Commands that look after a running system: doctor, verify, rebuild, replay, archive. Each says what to do next."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from passage import archiving, telling
 from passage.context import OWNER_URL, connected, setting, settings_of
 from passage.replaying import BEGINNING, PER_SECOND, Forecast, Wish, ask, forecast, needed, source_of
 from passage.telling import Finding, Level
+from passage.unarchiving import Returned, unarchive
 from passage.verifying.told import Told
 
 console = Console()
@@ -171,8 +172,18 @@ def archive(
         typer.Option(min=1, help="Whole months to keep, instead of each service's LOG_MONTHS_ONLINE."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and what stays and why.")] = False,
+    restore: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m"], help="Bring back this month and all archived after it, from the same files."),
+    ] = None,
 ) -> None:
-    """Move old months of the event logs into files, each checked before its month leaves the database."""
+    """Move old months of the event logs into files, each checked before its month leaves the database.
+
+    With --restore they come back: a replay or a rebuild reaches them again, until they are archived anew.
+    """
+    if restore is not None:
+        _bring_back(folder, restore.date(), dry_run=dry_run)
+        return
 
     def online(source: str) -> int | None:
         return months or settings_of(source).log_months_online
@@ -188,6 +199,25 @@ def archive(
         console.print(f"{month.source} {month.first:%Y-%m}: {month.events} events, {fate}", highlight=False)
     if not found:
         console.print("nothing is older than what stays online", highlight=False)
+
+
+def _bring_back(folder: Path, since: date, *, dry_run: bool) -> None:
+    async def work() -> list[Returned]:
+        async with connected(setting(OWNER_URL)) as connection:
+            return await unarchive(connection, folder, since, dry_run=dry_run)
+
+    try:
+        found = asyncio.run(work())
+    except (archiving.NotWhole, TimeoutError) as error:
+        console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    for month in found:
+        fate = "would come back" if dry_run else "is back"
+        console.print(
+            f"{month.source} {month.first:%Y-%m}: {month.events} events, {fate} from {month.file}", highlight=False
+        )
+    if not found:
+        console.print("no archived month is that late", highlight=False)
 
 
 def _utc(moment: datetime | None) -> datetime | None:
