@@ -7,11 +7,10 @@ from datetime import datetime
 from passage.demo import clinic
 from passage.demo.patient import Patient
 from passage.demo.staff import Refused
-from passage.demo.waiting import seen
 from passage.demo.ways_treated import MONDAY, ate_before, no_ride, revoked, treated
 
-CURTAIN = (14, 11, 10)
-"""The last moment of the play: a Monday, ten past eleven."""
+CURTAIN = (14, 10, 30)
+"""The last moment of the play: a Monday morning, so that clocks run which a visitor can still meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ async def alternative(p: Patient) -> str:
         p, "alternative", by="rios", alternative="emdr", reason="Therapy was never tried", referral="L. Hughes, EMDR",
         follow_up_on=f"{p.stage.at(60, 9):%Y-%m-%d}",
     )  # fmt: skip
+    await clinic.close_task(p, "notifications", "call-with-answer", outcome="called")
     return "EMDR recommended first; asked again in six weeks"
 
 
@@ -147,17 +147,11 @@ async def provider_ill(p: Patient) -> str:
     await p.until(p.stage.at(*MONDAY))
     p.tell("Dr Osei is ill tomorrow: Vagaro says so")
     start = p.stage.at(15, 8)
-    await p.stage.outside.vagaro(kind="time_off", provider="osei", starts_at=start.isoformat(), minutes=600)
-
-    async def asked() -> bool:
-        return any(task["kind"] == "calendar-conflict" for task in await p.stage.tasks(p.id))
-
-    await seen(asked, "a task for the front desk")
+    away = {"kind": "time_off", "provider": "osei", "name": "Dr Amara Osei, away"}
+    await p.stage.outside.vagaro(**away, starts_at=start.isoformat(), minutes=600)
+    conflict = await clinic.task(p, "calendar-conflict")
     await clinic.move(p, talk, at=talk["starts_at"], reason="clinic", provider="rios")
-    for task in await p.stage.tasks(p.id):
-        if task["kind"] == "calendar-conflict":
-            path = f"/api/v1/tasks/{task['id']}/close"
-            await p.stage.staff["dana"].ask("scheduling", "POST", path, {"outcome": "moved"})
+    await clinic.close_task(p, "scheduling", conflict["kind"], outcome="moved")
     return "talks to Dr Ríos instead, at the same time"
 
 

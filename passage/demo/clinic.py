@@ -110,6 +110,22 @@ async def cancel(p: Patient, appointment: Json, *, reason: str, note: str, by: s
     await p.stage.staff[by].ask("scheduling", "POST", path, {"reason": reason, "note": note})
 
 
+async def task(p: Patient, kind: str) -> Json:
+    """What somebody has to do about them, as soon as it is on the list."""
+
+    async def look() -> Json:
+        return next((one for one in await p.stage.tasks(p.id) if one["kind"] == kind), {})
+
+    return await seen(look, f"the task {kind} about {p.name}")
+
+
+async def close_task(p: Patient, service: str, kind: str, *, outcome: str) -> None:
+    """The front desk did it."""
+    found = await task(p, kind)
+    path = f"/api/v1/tasks/{found['id']}/close"
+    await p.stage.staff["dana"].ask(service, "POST", path, {"outcome": outcome})
+
+
 async def arrive(p: Patient, session: Json, *, fasting: bool) -> Json:
     """Check in as soon as the gates at the door have heard what they wait for; then the first vitals."""
     tran, day = p.stage.staff["tran"], f"/api/v1/appointments/{session['id']}"

@@ -1,6 +1,8 @@
 """`passage demo`: a stack of its own, the play, then the stack is the visitor's until Ctrl-C."""
 
+import json
 import os
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -24,14 +26,17 @@ QUICK: dict[str, dict[str, Value]] = {
 }
 """A faster post and a clock that settles sooner: two weeks pass in about a minute."""
 
-MARK = "demo"
+MARK = "demo.json"
+"""Makes a folder a demo's; afterwards it says by code where everybody came to."""
+
 TO_TRY = """[bold]Where to look, and what to try[/]
  1  Sign in to the board as [bold]dana[/] (front desk). What needs her is at the top: Grace Kim and Owen Castillo
     wait for an answer, and their clocks run.
  2  Tamika Brooks has no ride home: her session at {held} is held. On the sandbox phone answer [bold]1[/] as
     {phone}, and see it released. Or press the button beside her task.
- 3  Dr Osei is ill tomorrow. Helena Novak was moved to Dr Ríos; Ben Turner is still to be moved: press [bold]Open[/].
- 4  Sign in as [bold]osei[/] (provider, in another browser window) and open Walter Brandt: try to approve him.
+ 3  Dr Osei is ill tomorrow. Helena Novak was moved to Dr Ríos; Ben Turner is still to be moved: open his page,
+    press [bold]Book[/] and move his talk to another day.
+ 4  Sign in as [bold]osei[/] (provider, in another browser window), open Walter Brandt and try to approve him.
  5  As [bold]tran[/] (monitor) look at Today and at Jonah Price's story; as [bold]audit[/] see who may only read.
  6  In the sandbox move the clock on, and see who hears what.
 """
@@ -55,7 +60,7 @@ def _start_over(state: Path, console: Console) -> None:
         reset(state)
         console.print("The last demo is forgotten; this one starts over.", highlight=False)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mark.touch()
+    mark.write_text("{}")
 
 
 async def _play(stack: Stack, console: Console) -> None:
@@ -64,6 +69,7 @@ async def _play(stack: Stack, console: Console) -> None:
     try:
         with Playbill(console, CAST, stage.clinic.tz) as bill:
             ended = await play(stage, bill)
+        (stack.state / MARK).write_text(json.dumps({code: asdict(one) for code, one in ended.items()}, indent=2))
         tell_places(stack, console)
         console.print("\nThe sandbox shows everyone's authenticator codes.\n", highlight=False)
         if any(one.wrong for one in ended.values()):

@@ -105,8 +105,11 @@ class Colleague:
         return f"{self._urls['dashboard']}/auth/callback"
 
     async def _code(self, answer: httpx.Response) -> str:
-        """Fill in what the issuer's pages ask until it sends the browser back; the dashboard never sees this code."""
-        for _ in range(8):
+        """Fill in what the issuer's pages ask until it sends the browser back; the dashboard never sees this code.
+
+        A code that was used already, by the same person elsewhere, is followed by the next one.
+        """
+        for _ in range(9):
             if answer.has_redirect_location:
                 where = urljoin(str(answer.url), answer.headers["location"])
                 if where.startswith(self._callback):
@@ -115,7 +118,7 @@ class Colleague:
                 continue
             page = page_of(answer)
             form = next((form for form in page.forms if "/sign-in" in form.action), None)
-            if page.status != httpx.codes.OK or form is None:
+            if page.status not in (httpx.codes.OK, httpx.codes.UNPROCESSABLE_ENTITY) or form is None:
                 break
             answer = await self._fill(page.url, form)
         raise NotSeen(f"{self.id} could not sign in: {page_of(answer).text[:200]}")

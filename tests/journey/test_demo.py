@@ -1,7 +1,10 @@
 """`make demo`: the cast on a stack of its own; each of the twelve ends where it must, by the services' own word."""
 
+import json
 import re
+import signal
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,11 +15,9 @@ from rich.console import Console
 from passage.context import NotConfigured
 from passage.demo.browser import Person
 from passage.demo.cast import CAST
-from passage.demo.play import Ended, play
-from passage.demo.playbill import Playbill
-from passage.demo.run import QUICK, run
+from passage.demo.run import MARK, run
 from passage.demo.stage import Stage
-from tests.support.stack import started
+from tests.support.stack import Terminal, processes_mentioning
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -25,11 +26,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 class Play:
     """How it ended, and what the services say of everybody."""
 
-    def __init__(self, stage: Stage, ended: dict[str, Ended]) -> None:
-        self.stage, self.ended = stage, ended
+    def __init__(self, stage: Stage, ended: dict[str, dict[str, str]], terminal: Terminal) -> None:
+        self.stage, self.ended, self.terminal = stage, ended, terminal
 
     def id(self, code: str) -> str:
-        return str(UUID(self.ended[code].patient_id))
+        return str(UUID(self.ended[code]["patient_id"]))
 
     async def ask(self, person: str, service: str, path: str) -> Any:
         return await self.stage.staff[person].ask(service, "GET", f"/api/v1/{path}")
@@ -53,17 +54,26 @@ class Play:
 
 @pytest.fixture(scope="module")
 async def played(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Play]:
-    stack, _ = await started(tmp_path_factory.mktemp("demo") / "state", settings=QUICK)
-    stage = await Stage.open(stack.facts)
-    with Playbill(Console(quiet=True), CAST, stage.clinic.tz) as bill:
-        ended = await play(stage, bill)
-    yield Play(stage, ended)
-    await stage.close()
-    await stack.stop()
+    state = tmp_path_factory.mktemp("demo") / "state"
+    terminal = Terminal(state, command="demo")
+
+    def ended() -> dict[str, dict[str, str]]:
+        assert terminal.process.poll() is None, terminal.end()
+        found: dict[str, dict[str, str]] = json.loads((state / MARK).read_text())
+        return found
+
+    try:
+        told = await eventually(ended, timeout=200, every=0.5, tolerate=(FileNotFoundError, json.JSONDecodeError))
+        stage = await Stage.open(terminal.facts() or {})
+        yield Play(stage, told, terminal)
+        await stage.close()
+    finally:
+        terminal.send(signal.SIGINT)
+        terminal.process.wait(40)
 
 
 async def test_all_twelve_came_to_their_end(played: Play) -> None:
-    assert {code: one.wrong for code, one in played.ended.items() if one.wrong} == {}
+    assert {code: one["wrong"] for code, one in played.ended.items() if one["wrong"]} == {}
     assert len({played.id(code) for code in played.ended}) == len(CAST) == 12
 
 
@@ -132,13 +142,13 @@ async def test_two_doors_were_one_person_and_so_is_a_third(played: Play) -> None
 async def test_the_patient_moved_the_talk_to_another_day(played: Play) -> None:
     [talk] = await played.booked("reschedule", session=False)
     assert (talk["state"], talk["revision"] > 0, talk["booked_by"]) == ("booked", True, "patient")
-    assert talk["starts_at"].startswith(f"{played.stage.at(15, 14):%Y-%m-%dT%H}")
+    assert f"{datetime.fromisoformat(talk['starts_at']):%A %H:%M}" == "Tuesday 14:00"
 
 
 async def test_somebody_else_takes_the_talk_of_a_provider_who_is_ill(played: Play) -> None:
     [talk] = await played.booked("provider-ill", session=False)
     assert (talk["provider_id"], talk["state"]) == ("rios", "booked")
-    assert talk["starts_at"].startswith(f"{played.stage.at(15, 10):%Y-%m-%dT%H:%M}")
+    assert f"{datetime.fromisoformat(talk['starts_at']):%A %H:%M}" == "Tuesday 10:00"
     assert "calendar-conflict" not in await played.tasks("provider-ill")
     assert "calendar-conflict" in await played.tasks("reschedule"), "one is left for the visitor"
 
@@ -162,8 +172,23 @@ async def test_the_board_shows_everybody_once_and_clocks_that_run(played: Play) 
     await bell.close()
 
 
+async def test_a_demo_that_runs_is_not_started_over(played: Play) -> None:
+    with pytest.raises(NotConfigured, match="stop it first"):
+        await run(played.terminal.state, ports="any", console=Console(quiet=True))
+
+
 async def test_a_folder_with_somebodys_own_data_is_left_alone(tmp_path: Any) -> None:
     (tmp_path / "lock").touch()
     with pytest.raises(NotConfigured, match="somebody's own"):
         await run(tmp_path, ports="any", console=Console(quiet=True))
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+async def test_the_terminal_told_it_and_ctrl_c_ends_it(played: Play) -> None:
+    played.terminal.send(signal.SIGINT)
+    code, told = played.terminal.end()
+    assert code == 0, told
+    assert sorted(re.findall(r"✓ ([^:]+):", told)) == sorted(role.name for role in CAST)
+    for words in ("her session at 11:15 is held", "Staff log-ins", "make demo"):
+        assert words in told
+    assert processes_mentioning(str(played.terminal.state)) == []

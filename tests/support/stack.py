@@ -52,10 +52,10 @@ def processes_mentioning(text: str) -> list[int]:
 class Terminal:
     """`passage up` as a person starts it: a process of its own, talked to by signals and by stack.json."""
 
-    def __init__(self, state: Path, *arguments: str) -> None:
+    def __init__(self, state: Path, *arguments: str, command: str = "up") -> None:
         self.state = state
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "passage", "--state", str(state), "up", "--ports", "any", *arguments],
+            [sys.executable, "-m", "passage", "--state", str(state), command, "--ports", "any", *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
