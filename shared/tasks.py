@@ -29,6 +29,11 @@ update tasks set closed_at = $4, how = 'fact', outcome = $5, closed_by = $6
  where kind = $1 and subject = $2 and ($3::text is null or occurrence = $3) and closed_at is null
 returning id, patient_id, kind
 """
+CLOSE_BEGINNING = """
+update tasks set closed_at = $4, how = 'fact', outcome = $5, closed_by = $6
+ where kind = $1 and subject = $2 and starts_with(occurrence, $3) and closed_at is null
+returning id, patient_id, kind
+"""
 CLOSE_BY_PERSON = """
 update tasks set closed_at = $2, how = 'person', outcome = $3, closed_by = $4
  where id = $1 and closed_at is null
@@ -154,6 +159,19 @@ class NewTask:
 async def close_task(uow: UnitOfWork, *, kind: str, subject: UUID, outcome: str, occurrence: str | None = None) -> int:
     """A fact made these tasks superfluous; returns how many were open."""
     rows = await uow.conn.fetch(CLOSE_BY_FACT, kind, subject, occurrence, uow.now, outcome, uow.actor)
+    return _closed(uow, rows, outcome)
+
+
+async def close_tasks(uow: UnitOfWork, *, kind: str, subject: UUID, beginning: str, outcome: str) -> int:
+    """A fact made all those superfluous whose occurrence begins so; returns how many were open.
+
+    For tasks that may be raised again after they were closed: their occurrence ends in what makes each new.
+    """
+    rows = await uow.conn.fetch(CLOSE_BEGINNING, kind, subject, beginning, uow.now, outcome, uow.actor)
+    return _closed(uow, rows, outcome)
+
+
+def _closed(uow: UnitOfWork, rows: list[asyncpg.Record], outcome: str) -> int:
     for row in rows:
         uow.publish(
             TaskClosed(task_id=row["id"], patient_id=row["patient_id"], kind=row["kind"], how="fact", outcome=outcome)

@@ -63,6 +63,19 @@ async def test_a_no_is_told_to_staff_item_by_item(at_desk):
     assert await at_desk.tasks(patient) == ["prep-not-kept"]
 
 
+async def test_a_second_no_is_told_again_and_goes_with_the_visit(at_desk):
+    patient, session = await booked(at_desk)
+    for ok in (False, True, False):
+        await says(at_desk, session, solids=ok)
+        assert ("prep-not-kept" in await at_desk.tasks(patient)) is not ok
+    await at_desk.move(session, FIRST + DAY)
+    assert "prep-not-kept" not in await at_desk.tasks(patient)
+    await says(at_desk, session, solids=False, fluids=False)
+    assert (await at_desk.tasks(patient)).count("prep-not-kept") == 2
+    await at_desk.cancel(session)
+    assert "prep-not-kept" not in await at_desk.tasks(patient)
+
+
 async def test_the_call_moves_with_the_session_and_goes_with_it(at_desk):
     patient, session = await booked(at_desk)
     await at_desk.move(session, FIRST + DAY)

@@ -9,7 +9,7 @@ from services.notifications.repository import visits
 from services.notifications.rows import VisitRow
 from shared.contracts.notifications import PREPARATION, PrepConfirmed
 from shared.ids import new_id
-from shared.tasks import close_task, raise_task
+from shared.tasks import close_task, close_tasks, raise_task
 from shared.timers import Timer
 from shared.uow import UnitOfWork
 
@@ -33,15 +33,14 @@ async def answer(uow: UnitOfWork, visit: VisitRow, item: str, *, ok: bool) -> No
     if await _said_of_fasting(uow, visit):
         await settle(uow, visit, "answered")
     if ok:
-        await close_task(
-            uow, kind=BROKEN, subject=patient.id, occurrence=_occurrence(visit.id, item), outcome="kept-after-all"
-        )
+        beginning = f"{visit.id}:{item}"
+        await close_tasks(uow, kind=BROKEN, subject=patient.id, beginning=beginning, outcome="kept-after-all")
         return
     await raise_task(
         uow,
         kind=BROKEN,
         subject=patient.id,
-        occurrence=_occurrence(visit.id, item),
+        occurrence=f"{visit.id}:{item}:{new_id().hex[-12:]}",  # a second no, after a yes, is news again
         role="front_desk",
         patient_id=patient.id,
         deadline=_soon(uow, visit),
@@ -76,6 +75,12 @@ async def settle(uow: UnitOfWork, visit: VisitRow, outcome: str) -> None:
     )
 
 
+async def forget(uow: UnitOfWork, visit: VisitRow, outcome: str) -> None:
+    """The visit will not be as it was: nobody needs to call about how they prepared for it."""
+    patient = await known(uow, visit.patient_id)
+    await close_tasks(uow, kind=BROKEN, subject=patient.id, beginning=str(visit.id), outcome=outcome)
+
+
 async def _said_of_fasting(uow: UnitOfWork, visit: VisitRow) -> bool:
     return set(FASTING) <= set(await visits.answers(uow.conn, visit.id))
 
@@ -99,7 +104,3 @@ async def tell(uow: UnitOfWork, visit: VisitRow, words: str) -> None:
 def _soon(uow: UnitOfWork, visit: VisitRow) -> datetime:
     due = uow.clinic.answer_due(uow.now)
     return min(due, visit.starts_at) if visit.starts_at > uow.now else due
-
-
-def _occurrence(visit_id: UUID, item: str) -> str:
-    return f"{visit_id}:{item}"

@@ -129,6 +129,7 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
     await preparing.settle(uow, visit, "rescheduled")
     if other_day:
         await visits.ask_again(uow.conn, visit.id)
+        await preparing.forget(uow, visit, "rescheduled")
         await transport.settle(uow, visit, "rescheduled")
     await _withdraw(uow, visit, "rescheduled")
     moved = await visits.find(uow.conn, visit.id)
@@ -176,6 +177,7 @@ async def _end(uow: UnitOfWork, patient: Patient, visit: VisitRow, state: str) -
     await _withdraw(uow, visit, state)
     await transport.settle(uow, visit, state)
     await preparing.settle(uow, visit, state)
+    await preparing.forget(uow, visit, state)
     after = await visits.find(uow.conn, visit.id)
     assert after is not None
     await replan(uow, patient, after)
