@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from uuid import uuid4
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -174,6 +175,41 @@ async def test_somebody_busy_elsewhere_is_not_offered_and_what_stands_is_told(ca
     await calendar.say("intake", busy.model_copy(update={"removed": True}))
     await eventually(lambda: calendar.count("busy"), equals=0)
     await calendar.book(patient, offer["starts_at"], provider_id="rios")
+
+
+async def test_a_conflict_goes_with_the_move_and_a_second_absence_is_told_again(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    first, second, third = [one["starts_at"] for one in await calendar.offers(mode="video", provider="rios", days=14)][
+        -9::3
+    ]
+    booked = await calendar.book(patient, first, provider_id="rios")
+
+    async def away(start: str, busy_id: UUID, *, removed: bool = False) -> None:
+        begins = datetime.fromisoformat(start)
+        busy = ExternalBusyChanged(
+            busy_id=busy_id, vendor="vagaro", provider_ref="rios", starts_at=begins,
+            ends_at=begins + timedelta(hours=1), removed=removed,
+        )  # fmt: skip
+        await calendar.say("intake", busy)
+
+    conflicts = partial(calendar.count, f"{CONFLICT} and closed_at is null", patient)
+    ill, away_too = new_id(), new_id()
+    await away(first, ill)
+    await eventually(conflicts, equals=1)
+    await calendar.change(booked["id"], "reschedule", starts_at=second, reason="clinic")
+    assert await conflicts() == 0
+    await away(second, away_too)
+    await eventually(conflicts, equals=1)
+    await away(second, away_too)
+    await away(third, away_too)
+    await eventually(conflicts, equals=0)
+    await away(second, ill)
+    await eventually(conflicts, equals=1)
+    await away(second, ill, removed=True)
+    await eventually(conflicts, equals=0)
+    await away(third, away_too, removed=True)
+    await eventually(lambda: calendar.count("busy"), equals=0)
+    await calendar.change(booked["id"], "cancel", reason="clinic")
 
 
 async def test_a_calendar_of_somebody_unknown_is_a_task_for_operations(calendar: Calendar) -> None:

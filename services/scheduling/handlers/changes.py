@@ -14,10 +14,11 @@ from services.scheduling.handlers import consultations
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
 from shared.audit import audit
-from shared.tasks import close_task, raise_task
+from shared.tasks import close_task, close_tasks, raise_task
 from shared.uow import UnitOfWork
 
 NO_SHOW_TASK = "no-show"
+CONFLICT = "calendar-conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,14 @@ async def drop(uow: UnitOfWork, found: Appointment, *, reason: str, note: str | 
     cancelled, event = appointments.cancel(found, reason=reason, note=note)
     await repository.save(uow.conn, cancelled)
     await repository.release(uow.conn, found.id)
+    await resolved(uow, found, "cancelled")
     uow.publish(event)
     return cancelled
+
+
+async def resolved(uow: UnitOfWork, found: Appointment, outcome: str) -> None:
+    """It stands no longer where it stood in somebody's way."""
+    await close_tasks(uow, kind=CONFLICT, subject=found.patient_id, beginning=str(found.id), outcome=outcome)
 
 
 async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
@@ -60,6 +67,7 @@ async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
     missed, event = appointments.no_show(found, now=uow.now)
     await repository.save(uow.conn, missed)
     await repository.release(uow.conn, found.id)
+    await resolved(uow, found, "no-show")
     uow.publish(event)
     local = found.starts_at.astimezone(uow.clinic.tz)
     await raise_task(
@@ -102,6 +110,7 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     await day.forget_answers(uow.conn, found.id, uow.now)
     uow.publish(event)
     await close_task(uow, kind=NO_SHOW_TASK, subject=found.patient_id, occurrence=str(found.id), outcome="rescheduled")
+    await resolved(uow, found, "rescheduled")
     return moved
 
 

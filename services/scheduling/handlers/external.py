@@ -17,7 +17,6 @@ from shared.ids import new_id
 from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
 
-CONFLICT = "calendar-conflict"
 REQUEST = "external-request"
 REASON = "external"
 
@@ -94,7 +93,7 @@ async def _adopt(uow: UnitOfWork, event: ExternalBookingReceived) -> None:
 
 async def _move(uow: UnitOfWork, ours: Appointment, event: ExternalBookingReceived) -> None:
     await calendar.release(uow.conn, ours.id)
-    await close_task(uow, kind=CONFLICT, subject=ours.patient_id, occurrence=_occurrence(ours), outcome="moved")
+    await changes.resolved(uow, ours, "moved")
     place = await _take(uow, ours.id, event)
     to = Move(event.starts_at, event.ends_at, place.provider_id, place.room_id)
     moved, said = appointments.reschedule(ours, to, reason=REASON, policy_hash=uow.clinic.hash)
@@ -104,7 +103,7 @@ async def _move(uow: UnitOfWork, ours: Appointment, event: ExternalBookingReceiv
 
 
 async def _end(uow: UnitOfWork, ours: Appointment, event: ExternalBookingReceived) -> None:
-    await close_task(uow, kind=CONFLICT, subject=ours.patient_id, occurrence=_occurrence(ours), outcome=event.status)
+    await changes.resolved(uow, ours, event.status)
     if event.status == "cancelled":
         await changes.drop(uow, ours, reason=REASON)
     elif event.status == "no-show" and uow.now >= ours.starts_at:
@@ -162,7 +161,7 @@ async def _say_clash(uow: UnitOfWork, booked: Appointment, place: _Place) -> Non
         return
     await raise_task(
         uow,
-        kind=CONFLICT,
+        kind=changes.CONFLICT,
         subject=booked.patient_id,
         occurrence=_occurrence(booked),
         role="front_desk",

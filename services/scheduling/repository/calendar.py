@@ -139,7 +139,9 @@ SET_BUSY = """
 insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
 on conflict (busy_id) do update set resource = excluded.resource, during = excluded.during
 """
-DROP_BUSY = "delete from busy where busy_id = $1"
+DROP_BUSY = """
+delete from busy where busy_id = $1 returning resource, lower(during) as starts_at, upper(during) as ends_at
+"""
 
 # What a service said of these people and was not applied here: it may be that an approval was taken back.
 UNHEARD = """
@@ -326,3 +328,9 @@ async def claim(
         return None
     row = await conn.fetchrow(FIND_REQUEST, actor, key)
     return row["digest"], row["appointment_id"]
+
+
+async def drop_busy(conn: asyncpg.Connection, busy_id: UUID) -> tuple[str, datetime, datetime] | None:
+    """Forget when another calendar took somebody's time; who and when it was, None where nothing is known of it."""
+    row = await conn.fetchrow(DROP_BUSY, busy_id)
+    return None if row is None else (row["resource"], row["starts_at"], row["ends_at"])
