@@ -149,9 +149,8 @@ async def provider_ill(p: Patient) -> str:
     start = p.stage.at(15, 8)
     away = {"kind": "time_off", "provider": "osei", "name": "Dr Amara Osei, away"}
     await p.stage.outside.vagaro(**away, starts_at=start.isoformat(), minutes=600)
-    conflict = await clinic.task(p, "calendar-conflict")
+    await clinic.task(p, "calendar-conflict")
     await clinic.move(p, talk, at=talk["starts_at"], reason="clinic", provider="rios")
-    await clinic.close_task(p, "scheduling", conflict["kind"], outcome="moved")
     return "talks to Dr Ríos instead, at the same time"
 
 

@@ -75,7 +75,9 @@ class Playbill:
         if self._live is None:
             sign, _ = SIGNS[state]
             when = f"{self._now.astimezone(self._zone):%a %d %b %H:%M}" if self._now else ""
-            self._console.print(f"{when:16} {sign} {line.role.name}: {words}", highlight=False, markup=False)
+            self._console.print(
+                f"{when:16} {sign} {line.role.name}: {words}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def _shown(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)

@@ -95,7 +95,6 @@ async def ate_before(p: Patient) -> str:
         raise LookupError("somebody who ate was dosed")
     by = str(first["provider_id"])
     await clinic.cancel(p, first, reason="fasting", note="Ate an hour before.", by=by)
-    await clinic.close_task(p, "notifications", "prep-not-kept", outcome="spoke")
     return "not dosed; today's session cancelled, the next ones stand"
 
 

@@ -116,6 +116,7 @@ async def test_who_ate_was_at_the_door_and_not_dosed(played: Play) -> None:
     day = await played.ask("tran", "scheduling", f"appointments/{first['id']}/gates")
     assert (day["checked_in_at"] is None, day["dosed_at"]) == (False, None)
     assert "fasting" not in day["attested"]
+    await eventually(lambda: played.tasks("ate"), equals=set())
 
 
 async def test_who_did_not_come_is_called(played: Play) -> None:
