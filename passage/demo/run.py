@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.table import Table
 
 from deploy.embedded.stack import DEMO, Stack
 from deploy.embedded.wiring import Value
@@ -29,16 +30,21 @@ QUICK: dict[str, dict[str, Value]] = {
 MARK = "demo.json"
 """Makes a folder a demo's; afterwards it says by code where everybody came to."""
 
-TO_TRY = """[bold]Where to look, and what to try[/]
- 1  Sign in to the board as [bold]dana[/] (front desk). What needs her is at the top: Grace Kim and Owen Castillo
-    wait for an answer, and their clocks run.
- 2  Tamika Brooks has no ride home: her session at {held} is held. On the sandbox phone answer [bold]1[/] as
-    {phone}, and see it released. Or press the button beside her task.
- 3  Dr Osei is ill tomorrow. Helena Novak was moved to Dr Ríos; Ben Turner is still to be moved: open his page,
-    press [bold]Book[/] and move his talk to another day.
- 4  Sign in as [bold]osei[/] (provider, in another browser window), open Walter Brandt and try to approve him.
- 5  As [bold]tran[/] (monitor) look at Today and at Jonah Price's story; as [bold]audit[/] see who may only read.
- 6  In the sandbox move the clock on, and see who hears what.
+TO_TRY = """
+Sign in to the board as [bold]dana[/] (front desk). What needs her is at the top: Grace Kim and Owen Castillo wait for
+an answer, and their clocks run.
+
+Tamika Brooks has no ride home: her session at {held} is held. On the sandbox phone answer [bold]1[/] as {phone}, and
+see it released. Or press the button beside her task.
+
+Dr Osei is ill tomorrow. Helena Novak was moved to Dr Ríos; Ben Turner is still to be moved: open his page, press
+[bold]Book[/] and move his talk to another day.
+
+Sign in as [bold]osei[/] (provider, in another browser window), open Walter Brandt and try to approve him.
+
+As [bold]tran[/] (monitor) look at Today and at Jonah Price's story; as [bold]audit[/] see who may only read.
+
+In the sandbox move the clock on, and see who hears what.
 """
 
 
@@ -77,13 +83,25 @@ async def _play(stack: Stack, console: Console) -> None:
         else:
             phone = next(role.phone for role in CAST if role.code == "no-ride")
             held = await _held_at(stage, ended["no-ride"].patient_id)
-            console.print(TO_TRY.format(held=held, phone=phone), highlight=False)
+            _tell_what_to_try(console, held, phone)
     except ClockStuck as error:
         console.print(f"[bold red]The clock stands still:[/] {error}", highlight=False)
     finally:
         await stage.close()
     again = f"python -m passage --state {os.path.relpath(stack.state)} up"
-    console.print(f"Ctrl-C stops it. `make demo` starts over; `{again}` brings this one back.", highlight=False)
+    console.print(
+        f"Ctrl-C stops it. `make demo` starts over; `{again}` brings this one back.", highlight=False, soft_wrap=True
+    )
+
+
+def _tell_what_to_try(console: Console, held: str, phone: str) -> None:
+    steps = Table.grid(padding=(0, 1))
+    steps.add_column(justify="right", style="dim")
+    for number, words in enumerate(TO_TRY.format(held=held, phone=phone).split("\n\n"), start=1):
+        steps.add_row(str(number), " ".join(words.split()))
+    console.print("[bold]Where to look, and what to try[/]")
+    console.print(steps)
+    console.print()
 
 
 async def _held_at(stage: Stage, patient: str) -> str:
