@@ -111,7 +111,7 @@ async def _writing(settings: dict[str, Any], patients: list[UUID], rate: int, se
 
     try:
         await eventually(lambda: service.relay is not None and service.relay.leading, timeout=30)
-        await _at_rate(one, rate, seconds)
+        await at_rate(one, rate, seconds)
         await asyncio.sleep(1)  # the relay of this process still has the last ones in hand
     finally:
         await service.stop()
@@ -156,11 +156,11 @@ async def _sending(kafka: str, topic: str, rate: int, seconds: float) -> Times:
                 began[key] = time.perf_counter()
             await producer.send_and_wait(topic, SEALED.encode(), key=key.bytes)
 
-        await _at_rate(one, rate, seconds)
+        await at_rate(one, rate, seconds)
     return began
 
 
-async def _at_rate(one: Callable[[int, bool], Awaitable[None]], rate: int, seconds: float) -> None:
+async def at_rate(one: Callable[[int, bool], Awaitable[None]], rate: int, seconds: float) -> None:
     """Begin `rate` a second; those of the first second only warm everything up."""
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:

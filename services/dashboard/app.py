@@ -6,6 +6,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.dashboard import calls, finding
+from services.dashboard.boards import Boards
 from services.dashboard.consumers import consumes
 from services.dashboard.live import Live
 from services.dashboard.pages import (
@@ -39,7 +40,11 @@ class State:
     """What the dashboard holds besides the runtime's own."""
 
     live: Live = field(default_factory=Live)
+    boards: Boards = field(init=False)
     http: httpx.AsyncClient = field(default_factory=calls.client)
+
+    def __post_init__(self) -> None:
+        self.boards = Boards(self.live)
 
     async def keep_http(self, _service: Service) -> None:
         """The job that closes the connections to the other services at the end."""
@@ -50,7 +55,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
     """The dashboard as an ASGI application."""
     settings = settings or DashboardSettings()
     state = State()
-    jobs = [state.live.follow, finding.index_all, state.keep_http]
+    jobs = [state.live.follow, state.boards.follow, finding.index_all, state.keep_http]
     service = Service("dashboard", settings, consumes=consumes, jobs=jobs, state=state)
     routers = [
         oidc.router(settings),
@@ -72,4 +77,6 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         letters.router,
         developers.router,
     ]
-    return create_app(service, title="Passage", routers=routers, pages=Pages("services.dashboard"), staff_pages=True)
+    pages = Pages("services.dashboard")
+    state.boards.use(pages, service)
+    return create_app(service, title="Passage", routers=routers, pages=pages, staff_pages=True)

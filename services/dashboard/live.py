@@ -61,6 +61,8 @@ class Live:
         self.details: dict[UUID, str] = {}
         self.aliases: dict[UUID, UUID] = {}
         self.cursor = 0
+        self.revision = 0
+        """Counts what was taken over, for those who keep something made of it."""
         self._alone: dict[UUID, Patient] = {}
         self._cards: dict[UUID, tuple[Person, int, Card]] = {}
         self._ready = asyncio.Event()
@@ -137,7 +139,8 @@ class Live:
 
     def card(self, person: Person, now: datetime) -> Card:
         """A person's card, made anew when something about them changed, or after some seconds: deadlines pass."""
-        moment = int(now.timestamp()) // CARD_SECONDS
+        # Each has its own second, so that not all are made anew in the same one.
+        moment = int(now.timestamp() + person.patient_id.int % CARD_SECONDS) // CARD_SECONDS
         kept = self._cards.get(person.patient_id)
         if kept is not None and kept[0] is person and kept[1] == moment:
             return kept[2]
@@ -179,6 +182,7 @@ class Live:
         self.details = {key: text for key, text in self.details.items() if key in work}
         self.details.update({task.task_id: opened(boxes.get(task.subject), task.detail) for task in new_tasks})
         self.work = work
+        self.revision += 1
         self._join(set(found) if wanted is None else wanted, boxes)
 
     def _join(self, touched: set[UUID], boxes: dict[UUID, Box]) -> None:

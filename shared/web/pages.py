@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from shared.clinic import Clinic
 from shared.web.assets import assets
 from shared.web.dates import Dates
 from shared.web.i18n import Texts
@@ -45,17 +46,14 @@ class Pages:
         """A page in the reader's language; `?lang=` chooses it and is remembered in a cookie."""
         clinic = request.app.state.service.clinic
         language = self.language(request)
-        page = self.env.get_template(name).render(
+        page = self.fragment(
+            name,
+            clinic,
+            self.dates(request),
             request=request,
-            clinic=clinic,
-            lang=language,
             languages=clinic.languages,
             path=request.url.path,
             language_url=lambda other: "?" + urlencode({**request.query_params, "lang": other}),
-            t=partial(self.texts.get, language),
-            has_text=partial(self.texts.has, language),
-            dates=self.dates(request),
-            as_phone=partial(as_phone, clinic.country),
             **context,
         )
         response = HTMLResponse(page, status_code=status)
@@ -65,6 +63,19 @@ class Pages:
                 LANGUAGE_COOKIE, language, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/"
             )
         return response
+
+    def fragment(self, name: str, /, clinic: Clinic, dates: Dates, **context: Any) -> str:
+        """A part of a page that is the same for all who read the language of `dates`; nobody has asked for it yet."""
+        language = dates.language
+        return self.env.get_template(name).render(
+            clinic=clinic,
+            lang=language,
+            t=partial(self.texts.get, language),
+            has_text=partial(self.texts.has, language),
+            dates=dates,
+            as_phone=partial(as_phone, clinic.country),
+            **context,
+        )
 
     def language(self, request: Request) -> str:
         """`?lang=`, then the cookie, then the browser's wish, then the clinic's first language."""

@@ -6,6 +6,7 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from services.dashboard.boards import Boards
 from services.dashboard.live import Live
 from services.dashboard.words import Words
 from shared.http.access import Access, asks
@@ -42,6 +43,11 @@ def staff_page(*roles: str) -> Callable[[Request], Awaitable[Staff]]:
 def live_of(request: Request) -> Live:
     """The board in memory."""
     return cast(Live, request.app.state.service.state.live)
+
+
+def boards_of(request: Request) -> Boards:
+    """The board as its readers see it."""
+    return cast(Boards, request.app.state.service.state.boards)
 
 
 def pages_of(request: Request) -> Pages:

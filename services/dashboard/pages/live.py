@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from services.dashboard.boards import Boards, View, reaches
 from services.dashboard.live import Live
-from services.dashboard.pages.frame import live_of, staff_page
+from services.dashboard.pages.board import view_of
+from services.dashboard.pages.frame import boards_of, live_of, staff_page
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
 from shared.http.streams import until_any
@@ -18,7 +20,9 @@ from shared.service import Service
 
 router = APIRouter()
 BEAT_SECONDS = 15.0
-# Changes that follow each other closely are told once.
+# An event and no comment: a page that hears nothing for longer knows that its connection is dead.
+BEAT = "event: beat\ndata:\n\n"
+# Changes that follow the first one closely are told once.
 GATHER_SECONDS = 0.1
 # After this the browser connects again by itself, and is asked again who it is.
 LIFE_SECONDS = 600.0
@@ -44,6 +48,41 @@ async def changes(
     return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
+@router.get("/live/board")
+async def board(
+    request: Request,
+    who: Annotated[Staff, Depends(staff_page())],
+    round_: Annotated[str, Query(alias="round", max_length=40)] = "",
+) -> StreamingResponse:
+    """What changes on the board, as HTML to be put in place: `board` events, each from one round to the next.
+
+    `changed` where this page has not the last round (`round`): it asks for the whole board, then goes on.
+    """
+    boards = boards_of(request)
+    await live_of(request).ready()
+    stream = _boards(boards, view_of(request, who), round_, request.app.state.stopping)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+
+
+async def _boards(boards: Boards, view: View, round_: str, stopping: asyncio.Event) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + LIFE_SECONDS
+    with boards.reading(view) as reader:
+        yield f"retry: {RETRY_MS}\n\n"
+        if not reaches(round_, reader.round):
+            yield _event(boards.live.cursor)
+        while loop.time() < ends and not stopping.is_set():
+            await until_any(reader.woken, stopping, seconds=BEAT_SECONDS)
+            reader.woken.clear()
+            if reader.behind:
+                reader.behind = False
+                yield _event(boards.live.cursor)
+            elif not reader.news:
+                yield BEAT
+            while reader.news:
+                yield reader.news.popleft()
+
+
 async def _stream(
     service: Service, live: Live, start: int | None, patient: UUID | None, stopping: asyncio.Event
 ) -> AsyncIterator[str]:
@@ -59,11 +98,11 @@ async def _stream(
         while loop.time() < ends and not stopping.is_set():
             await until_any(listener.woken, stopping, seconds=BEAT_SECONDS)
             if not listener.woken.is_set():
-                yield ": here\n\n"
+                yield BEAT
                 continue
-            await asyncio.sleep(GATHER_SECONDS)
             listener.woken.clear()
             yield _event(live.cursor)
+            await asyncio.sleep(GATHER_SECONDS)
 
 
 def _event(cursor: int) -> str:

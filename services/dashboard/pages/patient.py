@@ -20,7 +20,7 @@ from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import Line, line
 from services.dashboard.live import opened
-from services.dashboard.pages.board import needs
+from services.dashboard.needs import needs
 from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
 from services.dashboard.repository import Told
 from shared.audit import audit
@@ -120,7 +120,7 @@ async def _context(
         "course": course_of(facts),
         "ready": ready_for(facts, now, _escort(facts, box)),
         "approval": _signable(facts.assessment.approval),
-        "needs": needs(request, (it for it in live.work.values() if it.patient_id in family), now),
+        "needs": needs(live, words_of(request), (it for it in live.work.values() if it.patient_id in family), now),
         "readers": [reader for reader in readers if reader[0] != who.id],
     }
 

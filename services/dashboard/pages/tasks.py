@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
-from services.dashboard.pages.board import needs
-from services.dashboard.pages.frame import done, live_of, show, staff_page
+from services.dashboard.needs import needs
+from services.dashboard.pages.frame import done, live_of, show, staff_page, words_of
 from services.dashboard.repository import task as find_task
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
@@ -25,7 +25,7 @@ async def tasks(request: Request, who: Anyone, service: ServiceDep, show_all: st
     live = live_of(request)
     await live.ready()
     wanted = [task for task in live.work.values() if show_all or task.role in who.roles]
-    found = needs(request, wanted, service.clock.now())
+    found = needs(live, words_of(request), wanted, service.clock.now())
     template = "_tasks.html" if request.headers.get("hx-request") else "tasks.html"
     return await show(request, who, template, section="tasks", needs=found, show_all=bool(show_all))
 

@@ -4,6 +4,7 @@
 (() => {
   const same = (a, b) => a.isEqualNode(b);
   let arrivals = [];
+  let missed = false;
 
   const reconcile = (old, fresh) => {
     const known = new Map();
@@ -11,7 +12,10 @@
     const wanted = [];
     for (const child of [...fresh.children]) {
       const match = child.dataset.key && known.get(child.dataset.key);
-      if (match) { known.delete(child.dataset.key); wanted.push(update(match, child)); }
+      if (child.dataset.same !== undefined) {
+        // Only named: it is as it was. One that is not here was missed.
+        if (match) { known.delete(child.dataset.key); wanted.push(match); } else missed = true;
+      } else if (match) { known.delete(child.dataset.key); wanted.push(update(match, child)); }
       else { wanted.push(child); if (child.dataset.key) arrivals.push(child); }
     }
     arrange(old, wanted);
@@ -67,6 +71,30 @@
     for (const place of document.querySelectorAll(`[data-count="${name}"]`)) { place.textContent = count; place.hidden = count === "0"; }
   };
 
+  // A difference between two rounds, "epoch:number", fits what is at least as new as the first of them. What comes too
+  // early waits for the whole, which is asked for; what is older than the whole is let go.
+  const waiting = [];
+  const fits = (round, root) => {
+    const [epoch, here] = (round || "").split(":");
+    const [[, before], [other, after]] = [root.dataset.before.split(":"), root.dataset.round.split(":")];
+    if (epoch !== other) return "stale";
+    return Number(after) < Number(here) ? "old" : Number(before) <= Number(here) ? "fits" : "stale";
+  };
+
+  const put = (target, root) => {
+    missed = false;
+    reconcile(target, root);
+    if (root.dataset.round) target.dataset.round = root.dataset.round;
+    for (const [name, count] of Object.entries(root.dataset)) tell(name, count);
+    if (missed) htmx.trigger(target, "stale");
+  };
+
+  const difference = (target, root) => {
+    const how = fits(target.dataset.round, root);
+    if (how === "fits") put(target, root);
+    if (how === "stale") { waiting.push(root.cloneNode(true)); waiting.splice(0, waiting.length - 50); htmx.trigger(target, "stale"); }
+  };
+
   htmx.defineExtension("keyed", {
     isInlineSwap: (style) => style === "keyed",
     handleSwap: (style, target, fragment) => {
@@ -74,9 +102,12 @@
       arrivals = [];
       const root = fragment.firstElementChild;
       if (!root) return [target];
-      reconcile(target, root);
+      if (root.dataset.before) difference(target, root);
+      else {
+        put(target, root);
+        for (const early of waiting.splice(0)) if (fits(target.dataset.round, early) === "fits") put(target, early);
+      }
       for (const it of arrivals) it.classList.add("arrived");
-      for (const [name, count] of Object.entries(root.dataset)) tell(name, count);
       return [target];
     },
   });

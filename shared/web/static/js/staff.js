@@ -106,7 +106,8 @@
   document.addEventListener("htmx:sseError", lose);
   document.addEventListener("htmx:sendError", lose);
   addEventListener("offline", lose);
-  addEventListener("online", () => fetch("/live").then(find, lose));
+  // Where a stream is open, it says itself when it is back.
+  addEventListener("online", () => { if (!$("[sse-connect]")) fetch("/live").then(find, lose); });
   // The session ended: the page itself leads to the sign-in.
   document.addEventListener("htmx:responseError", (event) => { if ([401, 403].includes(event.detail.xhr.status)) location.reload(); });
 })();
