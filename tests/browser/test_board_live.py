@@ -1,10 +1,14 @@
 """What others change appears in place: no reload, no stolen focus, nothing moved; and hands on the keyboard."""
 
+import asyncio
+import contextlib
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
 
+from deploy.embedded.processes import any_free_port
 from tests.support.browser import picture, violations
 from tests.support.patients import Cast
 from tests.support.waiting import eventually
@@ -100,6 +104,102 @@ async def test_done_can_be_taken_back(window, cast):
     await row.get_by_role("button", name="Done").click()
     await expect(row).to_be_hidden()
     await page.get_by_role("button", name="Undo").click()
+    await expect(row).to_be_visible()
+
+
+class Wire:
+    """A connection to the dashboard that can be cut, and mended at the same address."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.port = any_free_port()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+
+    async def cut(self) -> None:
+        """Nothing comes through, and nobody answers."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        self._open |= {writer, back}
+        for source, sink in ((reader, back), (there, writer)):
+            pump = asyncio.create_task(_pump(source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
+
+
+async def test_a_cut_connection_is_told_and_goes_on_without_a_gap(window, cast):
+    wire = Wire(urlsplit(window.desk.running.url).port)
+    await wire.mend()
+    page = await window.open()
+    await page.goto(f"http://127.0.0.1:{wire.port}/")
+    await expect(page.locator("#live")).to_contain_text("Live")
+    await cast.caller("Before Cut", "Heard live", minutes=20)
+    await page.locator(".card", has_text="Before Cut").wait_for()
+    await page.evaluate("window.stillHere = true")
+    await wire.cut()
+    await cast.caller("While Cut", "Heard by nobody", minutes=25)
+    live = window.desk.running.service.state.live
+    await eventually(lambda: any(who.name == "While Cut" for who in live.people.values()))
+    await expect(page.locator("#live")).to_contain_text("The connection is lost", timeout=10_000)
+    await expect(page.locator(".card", has_text="While Cut")).to_have_count(0)
+    await wire.mend()
+    await page.locator(".card", has_text="While Cut").wait_for(timeout=10_000)
+    await expect(page.locator("#live")).to_contain_text("Live")
+    await cast.caller("After Cut", "Heard live again", minutes=30)
+    await page.locator(".card", has_text="After Cut").wait_for(timeout=5_000)
+    assert await page.evaluate("window.stillHere")
+    shown = await page.locator(".card a").all_inner_texts()
+    assert {"Before Cut", "While Cut", "After Cut"} <= set(shown)
+    assert len(shown) == len(set(shown))
+    await page.goto("about:blank")
+    await wire.cut()
+
+
+async def test_a_task_ends_with_what_came_of_it(window, cast):
+    patient = await cast.producers.lead("Nobody Answers")
+    task = await cast.task("intake", patient, "answer-lead", "Rang twice", minutes=50)
+    live = window.desk.running.service.state.live
+    await eventually(lambda: task in live.work)
+    page = await window.open()
+    await page.locator(f"[data-key='task-{task}'] a").first.focus()
+    await page.keyboard.press("o")
+    await expect(page.locator("h1")).to_contain_text("Nobody Answers")
+    await page.get_by_label("Could not be reached").check()
+    await page.locator("#note").fill("Voicemail is full")
+    await picture(page, "task-close")
+    assert await violations(page) == []
+    await page.get_by_role("link", name="Leave it open").click()
+    await expect(page.locator(f"[data-key='task-{task}']")).to_be_visible()
+
+
+async def test_what_was_not_saved_stands_there_again(window, cast):
+    """Intake does not run here, so that closing its task fails when the ten seconds are over."""
+    page = await window.open()
+    await page.clock.install()
+    row = page.locator(".needs li", has_text="Wei Zhang")
+    await row.locator("a").first.focus()
+    await page.keyboard.press("e")
+    await expect(row).to_be_hidden()
+    await page.clock.fast_forward(11_000)
+    await expect(page.locator("#toasts")).to_contain_text("That could not be saved")
     await expect(row).to_be_visible()
 
 

@@ -67,5 +67,7 @@ async def test_a_consultation_is_booked_with_the_keyboard_alone(window, calendar
     await page.wait_for_url("**/book")
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
+    await expect(page.locator("#confirm")).to_contain_text("is told at once")
+    await page.keyboard.press("Enter")
     await page.wait_for_url(f"**/patients/{patient}")
     assert await calendar.count("appointments where patient_id = $1", patient) == 1

@@ -142,9 +142,13 @@ async def test_a_call_becomes_a_card_and_its_task_is_closed_where_it_was_raised(
         task = await eventually(
             lambda: next((it for it in live.work.values() if it.patient_id == patient), None), timeout=15
         )
-        answer = await browser.post(f"/tasks/{task.task_id}/close", data={"outcome": "answered", "back": "/"})
+        assert "Could not be reached" in await page(browser, f"/tasks/{task.task_id}/close?back=/")
+        ended = {"outcome": "unreachable", "note": "Voicemail is full", "back": "/"}
+        answer = await browser.post(f"/tasks/{task.task_id}/close", data=ended)
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         await eventually(lambda: task.task_id not in live.work, timeout=15)
+        for words in ("Not reached: Answer them.", "Voicemail is full", "Dana Whitlock"):
+            await eventually(lambda words=words: _has(browser, f"/patients/{patient}", words), timeout=15)
         repeated = await browser.post(f"/tasks/{task.task_id}/close", data={"outcome": "answered"})
         assert repeated.status_code == 303
 

@@ -8,6 +8,8 @@ from typing import Any
 from services.dashboard.domain.phrase import Phrase, phrase
 
 Payload = Mapping[str, Any]
+OUTCOMES = frozenset({"unreachable", "not-needed"})
+"""How a person may end a task, besides having done it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,10 @@ def _raised(p: Payload) -> Line:
 
 
 def _task_closed(p: Payload) -> Line:
-    return Line("done", phrase("story.TaskClosed", kind=phrase(f"task.{p['kind']}")), said=p.get("note"), us=True)
+    how = "fact" if p["how"] == "fact" else p["outcome"] if p["outcome"] in OUTCOMES else "done"
+    return Line(
+        "done", phrase(f"story.TaskClosed_{how}", kind=phrase(f"task.{p['kind']}")), said=p.get("note"), us=True
+    )
 
 
 _LINES: dict[str, Callable[[Payload], Line]] = {

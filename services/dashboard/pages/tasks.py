@@ -17,6 +17,7 @@ from shared.http.problems import NotFound, Problem
 
 router = APIRouter(prefix="/tasks")
 Anyone = Annotated[Staff, Depends(staff_page())]
+OUTCOMES = ("done", "unreachable", "not-needed")
 
 
 @router.get("")
@@ -28,6 +29,27 @@ async def tasks(request: Request, who: Anyone, service: ServiceDep, show_all: st
     found = needs(live, words_of(request), wanted, service.clock.now())
     template = "_tasks.html" if request.headers.get("hx-request") else "tasks.html"
     return await show(request, who, template, section="tasks", needs=found, show_all=bool(show_all))
+
+
+@router.get("/{task_id}/close")
+async def closing(task_id: UUID, request: Request, who: Anyone, back: str = "/tasks") -> Response:
+    """How it ended, and what to say about it."""
+    live, say = live_of(request), words_of(request)
+    await live.ready()
+    task = live.work.get(task_id)
+    if task is None:
+        return done(_back(back))
+    return await show(
+        request,
+        who,
+        "task_close.html",
+        section="tasks",
+        label=say.code("task", task.kind),
+        name=live.name(task.patient_id),
+        words=live.details.get(task_id, ""),
+        outcomes=[(code, say.code("close", code), say.code("close", f"{code}_note")) for code in OUTCOMES],
+        back=_back(back),
+    )
 
 
 @router.post("/{task_id}/close")

@@ -26,7 +26,9 @@
     if (typing()) { if (event.key === "Escape") document.activeElement.blur(); return; }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const link = document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
-    const act = keys[key] || (link && (() => link.click()));
+    const row = document.activeElement && document.activeElement.closest("[data-item]");
+    const own = row && row.querySelector(`[data-act="${CSS.escape(key)}"]`);
+    const act = (own && (() => own.click())) || keys[key] || (link && (() => link.click()));
     if (act) { event.preventDefault(); act(); }
   });
 
@@ -53,8 +55,8 @@
     waiting.delete(form); clearTimeout(entry.timer); entry.toast.remove();
     const { action, body } = entry;
     fetch(action, { method: "POST", body, keepalive, redirect: keepalive ? "manual" : "follow", headers: { accept: "text/html" } })
-      .then((answer) => { if (!keepalive && !answer.ok) location.assign(location.href); })
-      .catch(() => { if (!keepalive) location.reload(); });
+      .then((answer) => { if (!keepalive && !answer.ok) entry.failed(); })
+      .catch(() => { if (!keepalive) entry.failed(); });
   };
   const postpone = (form, button) => {
     const toast = document.createElement("div");
@@ -65,11 +67,15 @@
     toast.append(words, undo); $("#toasts").append(toast);
     const data = new FormData(form, button);
     const entry = { toast, action: form.action, body: new URLSearchParams(data), timer: setTimeout(() => send(form), UNDO_MS) };
+    const back = () => { if (item) { item.hidden = false; delete item.dataset.waiting; } };
+    // It was refused or lost: it stands there again, and a sentence says so until it is read.
+    entry.failed = () => {
+      back();
+      undo.remove(); words.textContent = $("#toasts").dataset.failed; $("#toasts").append(toast);
+      setTimeout(() => toast.remove(), UNDO_MS);
+    };
     if (item) { step(1); item.hidden = true; item.dataset.waiting = ""; }
-    undo.addEventListener("click", () => {
-      clearTimeout(entry.timer); waiting.delete(form); toast.remove();
-      if (item) { item.hidden = false; delete item.dataset.waiting; button.focus(); }
-    });
+    undo.addEventListener("click", () => { clearTimeout(entry.timer); waiting.delete(form); toast.remove(); back(); button.focus(); });
     waiting.set(form, entry);
   };
   addEventListener("pagehide", () => { for (const form of [...waiting.keys()]) send(form, true); });
