@@ -6,15 +6,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from shared.contracts.base import SOURCES
+
 Document = dict[str, Any]
 _CONTRACTS = Path(str(files("shared.contracts")))
 
 
 def services() -> list[str]:
-    """Those that have an API, intake first: it has the doors for programs from outside."""
-    return sorted(
-        (file.stem for file in (_CONTRACTS / "openapi").glob("*.json")), key=lambda name: (name != "intake", name)
-    )
+    """Those that have an API, in the order of a patient's way; then the others."""
+    found = sorted(file.stem for file in (_CONTRACTS / "openapi").glob("*.json"))
+    return sorted(found, key=(*SOURCES, *found).index)
 
 
 @cache
