@@ -94,6 +94,7 @@ def tell_places(stack: Stack, console: Console) -> None:
         ("Staff board", "dashboard", "/"),
         ("Patients' form", "intake", "/"),
         ("Phone and mailbox of the sandbox", "sandbox", "/"),
+        ("For developers: doors, APIs, events", "dashboard", "/developers"),
     ):
         places.add_row(what, f"[bold cyan]{stack.url(name)}{path}[/]")
     people = Table(title="Staff log-ins", title_justify="left", box=None, padding=(0, 2, 0, 0))
