@@ -35,6 +35,14 @@ def producer_add(
     console.print(_run(let_in(name)), soft_wrap=True, highlight=False)
 
 
+@producer.command("revoke")
+def producer_revoke(name: Annotated[str, typer.Argument(help="The producer, as it was let in.")]) -> None:
+    """Take all of a producer's keys back, such as one that got into wrong hands; then `add` gives it a new one."""
+    from passage.users import shut_out
+
+    console.print(f"{_run(shut_out(name))} taken back; the last of it ends within ten seconds", highlight=False)
+
+
 @user.command("add")
 def user_add(
     person: Annotated[str, typer.Argument(help="The person's id in the clinic file.")],

@@ -4,6 +4,7 @@ from passage.context import NotConfigured, schema_of, settings_of
 from services.identity.accounts import Enrolment, NotInClinic, add_user
 from services.identity.second_factor import WeakPassword
 from services.intake.api.producers import add_api_key
+from services.intake.repository.doors import revoke_keys
 from shared.clinic import load
 from shared.security.keyring import Keyring
 
@@ -40,3 +41,16 @@ async def let_in(producer: str) -> str:
             return await add_api_key(connection, producer)
     except ValueError as error:
         raise NotConfigured(str(error)) from None
+
+
+async def shut_out(producer: str) -> int:
+    """Take all of a producer's API keys back; how many there were. Running processes believe one for ten seconds more.
+
+    Raises:
+        NotConfigured: it has none.
+    """
+    async with schema_of("intake") as connection:
+        taken = await revoke_keys(connection, producer)
+    if not taken:
+        raise NotConfigured(f"{producer!r} has no API key that could be taken back")
+    return taken

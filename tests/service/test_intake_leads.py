@@ -8,7 +8,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from passage.context import NotConfigured
+from passage.users import let_in, shut_out
+from services.intake.api import producers
 from tests.support.intake import Intake
+from tests.support.operating import operating
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +270,20 @@ async def test_two_processes_that_meet_the_same_strangers_make_each_one_patient(
         "select 1 from accepted a where not exists (select from patients p where p.id = a.patient_id)"
     )
     assert strays == []
+
+
+async def test_a_producer_is_let_in_and_shut_out_by_command(intake, world, monkeypatch):
+    operating(world, monkeypatch)
+    monkeypatch.setattr(producers, "TRUSTED_SECONDS", 0.0)
+    old, new = await let_in("partner"), await let_in("partner")
+    asked = {"json": {"phone": number(9000)}, "headers": {"idempotency-key": uuid4().hex}}
+
+    async def answers(key: str) -> int:
+        headers = {**asked["headers"], "x-api-key": key}
+        return (await intake.http.post("/api/v1/leads", json=asked["json"], headers=headers)).status_code
+
+    assert [await answers(key) for key in (old, new)] == [201, 201]
+    assert await shut_out("partner") == 2
+    assert [await answers(key) for key in (old, new, await let_in("partner"))] == [401, 401, 201]
+    with pytest.raises(NotConfigured, match="no API key"):
+        await shut_out("nobody")

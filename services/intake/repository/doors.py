@@ -82,9 +82,9 @@ async def add_key(conn: asyncpg.Connection, key_hash: bytes, producer: str) -> N
     await conn.execute(ADD_KEY, key_hash, producer)
 
 
-async def revoke_keys(conn: asyncpg.Connection, producer: str) -> None:
-    """Let a producer in no longer."""
-    await conn.execute(REVOKE_KEYS, producer)
+async def revoke_keys(conn: asyncpg.Connection, producer: str) -> int:
+    """Let a producer in no longer; how many keys it had."""
+    return int((await conn.execute(REVOKE_KEYS, producer)).rpartition(" ")[2])
 
 
 async def producer(conn: asyncpg.Connection, key_hash: bytes) -> str | None:
