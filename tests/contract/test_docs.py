@@ -91,3 +91,14 @@ def test_every_document_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = [page for page in (ROOT / "docs").rglob("*.md") if page.name != "README.md" and page not in DECISIONS]
     assert [name(page) for page in pages if f"]({page.relative_to(ROOT / 'docs').as_posix()})" not in index] == []
+
+
+def test_every_decision_says_why_what_was_tried_and_what_follows():
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    records = [page for page in DECISIONS if page.name != "README.md"]
+    assert [int(page.name[:4]) for page in records] == list(range(1, len(records) + 1))
+    for page in records:
+        words = page.read_text(encoding="utf-8")
+        assert f"]({page.name})" in index
+        for part in ("**Context.**", "**Decision.**", "**What was tried", "**Consequences.**"):
+            assert part in words, f"{page.name}: {part}"
