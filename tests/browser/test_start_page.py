@@ -25,6 +25,7 @@ async def test_each_role_reads_what_it_does_here_and_every_link_lets_it_in(windo
     links = await page.eval_on_selector_all(".guide li a", "all => all.map(it => it.getAttribute('href'))")
     assert len(links) >= 3
     links += await page.eval_on_selector_all("nav.side > a", "all => all.map(it => it.getAttribute('href'))")
+    assert await page.locator("#search").count() == (person != "ops"), "who may not read charts has nobody to find"
     async with await window.desk.as_staff(person) as browser:
         answers = {link: (await browser.get(link)).status_code for link in links}
     # What scheduling or intake would say is not asked here; that this role may ask is.

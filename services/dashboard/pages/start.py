@@ -66,6 +66,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step("letters", "/letters"),
         Step("all", "/tasks?show_all=1", lambda _task: True),
         Step("board", "/"),
+        Step("funnel", "/funnel"),
     ),
     "auditor": (Step("find", "/patients"), Step("all", "/tasks?show_all=1"), Step("board", "/")),
 }
