@@ -78,7 +78,9 @@ class Dates:
 
     def lasting(self, span: timedelta) -> str:
         """A length of time: `40 minutes`, `3 days`; a minute at least."""
-        return format_timedelta(max(span, timedelta(minutes=1)), locale=self.language, threshold=1.5)
+        return format_timedelta(
+            max(span, timedelta(minutes=1)), granularity="minute", locale=self.language, threshold=1.5
+        )
 
     def left(self, deadline: datetime) -> str:
         """Time to a deadline as a clock, `1:18` (h:mm), `−0:12` when it has passed, the day when it is not today."""

@@ -18,6 +18,22 @@ async def people(desk, producers):
     return found
 
 
+async def test_pages_fit_at_twice_their_size_and_on_paper(window, people):
+    """1280 pixels at 200% are 640; a page that must be scrolled sideways can't be read."""
+    page = await window.open(viewport={"width": 640, "height": 400})
+    for path in ("/", "/tasks", "/funnel", "/call", f"/patients/{people['theo']}"):
+        await page.goto(window.desk.running.url + path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    await page.emulate_media(media="print", color_scheme="dark")
+    await page.set_viewport_size({"width": 794, "height": 1123})
+    await expect(page.locator(".printed")).to_be_visible()
+    await expect(page.locator(".side")).to_be_hidden()
+    await expect(page.get_by_role("link", name="Book")).to_have_count(0)
+    await expect(page.locator(".story")).to_contain_text("We texted.")
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    await picture(page, "patient-paper")
+
+
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
 @pytest.mark.parametrize("place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride", "funnel"])
 async def test_pages_are_sound(window, people, place, phone):

@@ -157,6 +157,24 @@ def test_a_missing_ride_makes_the_card_hot_until_one_is_confirmed():
     assert ("chip.ride", "ok") in {(chip.text.key, chip.kind) for chip in settled.chips}
 
 
+def test_a_card_of_a_session_says_the_gravest_thing_that_is_open_and_nothing_that_is_not_due_yet():
+    def why(*said: Said, now: datetime = NOW) -> str:
+        made = card(known(*COURSE_BOOKED, *said), now)
+        assert made.why is not None
+        return made.why.key
+
+    signed = "assessment", a.TreatmentConsentSigned(
+        patient_id=WHO, consent_id=new_id(), route=a.Route.IM, text_version="1", text_hash=HASH * 4, language="en",
+        signed_at=NOW,
+    )  # fmt: skip
+    assert why() == "why.no_consent"
+    assert why(signed) == "why.ride_open"
+    assert why(signed, no_ride(FIRST)) == "why.no_ride"
+    assert why(signed, ride(FIRST)) == "why.nothing_open"
+    assert why(now=NOW - 3 * DAY) == "why.nothing_open"
+    assert card(known(lead(), met(NOW + DAY)), NOW).why is not None
+
+
 def test_an_approval_holds_until_its_last_moment():
     patient = known(lead(), assessed(), approved())
     assert stage_of(patient, NOW + 90 * DAY - timedelta(seconds=1)) is Stage.COURSE

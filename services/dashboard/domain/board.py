@@ -129,7 +129,7 @@ def _consultation(patient: Patient, _now: datetime) -> Card:
         patient.patient_id,
         Stage.CONSULTATION,
         phrase("next.meet", provider_id=meeting.provider_id, mode=phrase(f"mode.{meeting.mode or 'in_person'}")),
-        None,
+        phrase("why.failed" if patient.notifications.failed else "why.meeting"),
         _failed(patient),
         at=meeting.starts_at,
     )
@@ -217,12 +217,29 @@ def _session(patient: Patient, now: datetime, coming: tuple[UUID, Appointment], 
         patient.patient_id,
         Stage.COURSE,
         Phrase(here, values),
-        phrase("why.no_ride") if held else None,
+        _open_before(patient, now, key, session),
         (*chips, *_failed(patient)),
         at=session.starts_at,
         steps=(done, max(session.of, done)),
         hot=held or not patient.approved(now),
     )
+
+
+def _open_before(patient: Patient, now: datetime, key: UUID, session: Appointment) -> Phrase:
+    """What stands between somebody and their session, the gravest first; what is not due yet is not told."""
+    ride = patient.notifications.rides.get(key)
+    near = session.starts_at - now < 2 * DAY
+    if session.standing != "booked":
+        return phrase("why.here")
+    if ride is not None and ride.state == "missing":
+        return phrase("why.no_ride")
+    if not patient.approved(now):
+        return phrase("why.no_approval")
+    if near and session.route not in patient.assessment.signed:
+        return phrase("why.no_consent")
+    if near and ride is None:
+        return phrase("why.ride_open")
+    return phrase("why.failed" if patient.notifications.failed else "why.nothing_open")
 
 
 def _elsewhere(patient: Patient, now: datetime) -> Card:
