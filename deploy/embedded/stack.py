@@ -159,12 +159,16 @@ class Stack:
         self.broker.launch()
         self.postgres.launch()
         preparing = self._prepare("prepare")
-        for name, part in (("broker", self.broker), ("postgres", self.postgres)):
-            await asyncio.to_thread(part.wait)
-            forgets = name == "broker" and not self.broker.durable
-            self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if forgets else None)
-        self.teller.step("Preparing database, topics and staff accounts")
-        await self._finish(preparing)
+        try:
+            for name, part in (("broker", self.broker), ("postgres", self.postgres)):
+                await asyncio.to_thread(part.wait)
+                forgets = name == "broker" and not self.broker.durable
+                self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if forgets else None)
+            self.teller.step("Preparing database, topics and staff accounts")
+            await self._finish(preparing)
+        except BaseException:
+            preparing.kill()  # it is no member of the stack, so nobody else ends it
+            raise
         self.teller.step("Starting the services")
         for name in PROCESSES:
             self._supervisor.add(name, partial(self._launch, name), self._launch(name))

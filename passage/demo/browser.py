@@ -16,15 +16,21 @@ class NotSeen(AssertionError):
     """What should be there isn't, or isn't yet."""
 
 
+TYPING_SECONDS = 15
+"""A code of the last half minute is taken until this one has lasted so long: then as long is left to type it."""
+
+
 @dataclass
 class Authenticator:
-    """Gives codes that were not used yet: from the last half minute, this one, the next one."""
+    """Gives codes that were not used yet: from the last half minute while that is young enough to be typed, this one,
+    the next one.
+    """
 
     secret: str
     last: int = 0
 
     def code(self) -> str:
-        step = max(int(time.time()) // 30 - 1, self.last + 1)
+        step = max(int(time.time() - TYPING_SECONDS) // 30, self.last + 1)
         self.last = step
         return str(pyotp.TOTP(self.secret).generate_otp(step))
 

@@ -69,6 +69,8 @@ class Arena(Stack):
     def __init__(self, state: Path, *, kafka: Any, history: History, seed: int) -> None:
         self.issuer = Issuer(f"http://127.0.0.1:{any_free_port()}")
         common = {"kafka_idempotent": kafka == "jvm", "kafka_fetch_wait_ms": 100}
+        if kafka == "jvm":
+            common["kafka_session_ms"] = 10_000  # Apache Kafka takes no less than six seconds
         settings: dict[str, dict[str, Any]] = {
             name: {**common, "oidc_issuer": self.issuer.url} for name in CONSUMERS if name != "dashboard"
         }
