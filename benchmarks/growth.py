@@ -14,7 +14,7 @@ import asyncpg
 
 from benchmarks.harness import Figure, Stage, plain
 from benchmarks.harness.events import updated
-from services.dashboard import repository as dashboard
+from services.dashboard.repository import read_model as dashboard
 from services.scheduling.repository import calendar
 from shared import timers
 from shared.eventlog import cursor

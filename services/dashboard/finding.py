@@ -11,6 +11,7 @@ import structlog
 
 from services.dashboard.domain.facts import Intake
 from services.dashboard.domain.sought import Sought, ends_of
+from services.dashboard.repository import findable
 from shared.phones import e164
 from shared.security.lookup import Lookup
 from shared.security.sealing import Box, Unsealable
@@ -19,19 +20,6 @@ from shared.uow import UnitOfWork
 
 log = structlog.get_logger()
 AT_ONCE = 500
-
-FOUND_NO_MORE = "delete from findable where patient_id = any($1::uuid[])"
-FINDABLE = """
-insert into findable (patient_id, hash) select * from unnest($1::uuid[], $2::bytea[]) on conflict do nothing
-"""
-FOUND = "select distinct patient_id from findable where hash = any($1::bytea[])"
-# Their facts stay as they are until the hashes are there too.
-UNFINDABLE = """
-select patient_id, facts from facts f
- where source = 'intake' and patient_id > $1 and (facts ? 'contact' or facts ? 'date_of_birth')
-   and not exists (select from findable where findable.patient_id = f.patient_id)
- order by patient_id limit $2 for update
-"""
 
 
 def hashes(lookup: Lookup, box: Box, intake: Intake) -> set[bytes]:
@@ -61,8 +49,7 @@ async def index(uow: UnitOfWork, changed: dict[UUID, Intake]) -> None:
         if patient in boxes
         for hashed in sorted(hashes(uow.lookup, boxes[patient], intake))
     ]
-    await uow.conn.execute(FOUND_NO_MORE, list(changed))
-    await uow.conn.execute(FINDABLE, [patient for patient, _ in found], [hashed for _, hashed in found])
+    await findable.replace(uow.conn, changed, found)
 
 
 async def index_all(service: Service) -> None:
@@ -70,8 +57,8 @@ async def index_all(service: Service) -> None:
     after = UUID(int=0)
     while True:
         async with service.transaction(actor="system:dashboard") as uow:
-            rows = await uow.conn.fetch(UNFINDABLE, after, AT_ONCE)
-            left = {row["patient_id"]: Intake.model_validate_json(row["facts"]) for row in rows}
+            facts = await findable.without(uow.conn, after, AT_ONCE)
+            left = {patient: Intake.model_validate_json(told) for patient, told in facts.items()}
             await index(uow, left)
         if len(left) < AT_ONCE:
             return
@@ -87,7 +74,7 @@ async def find(uow: UnitOfWork, sought: Sought) -> set[UUID]:
         whole = e164(sought.words, uow.clinic.country)
         ends = {sought.end, sought.end.removeprefix("00"), (whole or "").removeprefix("+")} - {""}
         wanted.update(_end(uow.lookup, end) for end in ends)
-    return {row["patient_id"] for row in await uow.conn.fetch(FOUND, list(wanted))} if wanted else set()
+    return await findable.found(uow.conn, wanted)
 
 
 def _end(lookup: Lookup, digits: str) -> bytes:

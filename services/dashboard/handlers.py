@@ -6,10 +6,11 @@ A statement takes a thousand rows as easily as one, which is what makes a rebuil
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.dashboard import finding, repository
+from services.dashboard import finding
 from services.dashboard.domain.facts import Intake
 from services.dashboard.domain.fold import Facts, fold
-from services.dashboard.repository import Done, Line, Work
+from services.dashboard.repository import read_model as repository
+from services.dashboard.repository.read_model import Done, Line, Work
 from shared.consuming import Told
 from shared.contracts.base import Event, PatientEvent
 from shared.contracts.envelope import Envelope

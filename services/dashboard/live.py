@@ -9,16 +9,14 @@ import contextlib
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from services.dashboard import repository
-from services.dashboard.domain.board import Card, card
 from services.dashboard.domain.facts import Patient
-from services.dashboard.repository import CHANNEL, Work
+from services.dashboard.repository import read_model as repository
+from services.dashboard.repository.read_model import CHANNEL, Work
 from shared.db.pool import connect
 from shared.security.sealing import Box, Unsealable
 from shared.service import Service
@@ -27,7 +25,6 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
 QUOTE = 90
-CARD_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,6 @@ class Live:
         self.revision = 0
         """Counts what was taken over, for those who keep something made of it."""
         self._alone: dict[UUID, Patient] = {}
-        self._cards: dict[UUID, tuple[Person, int, Card]] = {}
         self._ready = asyncio.Event()
         self._listeners: set[Listener] = set()
 
@@ -137,17 +133,6 @@ class Live:
         found = [who for who in self.people.values() if all(word in who.plain for word in words)]
         return sorted(found, key=lambda who: who.plain)[:limit]
 
-    def card(self, person: Person, now: datetime) -> Card:
-        """A person's card, made anew when something about them changed, or after some seconds: deadlines pass."""
-        # Each has its own second, so that not all are made anew in the same one.
-        moment = int(now.timestamp() + person.patient_id.int % CARD_SECONDS) // CARD_SECONDS
-        kept = self._cards.get(person.patient_id)
-        if kept is not None and kept[0] is person and kept[1] == moment:
-            return kept[2]
-        made = card(person.patient, now)
-        self._cards[person.patient_id] = (person, moment, made)
-        return made
-
     def name(self, patient_id: UUID | None) -> str:
         """A patient's name; empty where it is not known."""
         who = self.people.get(self.survivor(patient_id)) if patient_id else None
@@ -189,7 +174,6 @@ class Live:
         for patient_id in touched:
             if patient_id in self.aliases or patient_id not in self._alone:
                 self.people.pop(patient_id, None)
-                self._cards.pop(patient_id, None)
                 continue
             joined = self._alone[patient_id]
             for absorbed in sorted(self.family(patient_id) - {patient_id}):

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.live import Live
-from services.dashboard.repository import Work
+from services.dashboard.repository.read_model import Work
 from services.dashboard.words import Words
 
 LATE = timedelta(minutes=5)
 FAR = timedelta(days=36_500)
+KEPT = frozenset({"contact-unreadable", "contact-suspect", "listen-voicemail"})
+"""Tasks about contacts that no program understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Need:
     words: str
     clock: str
     kind: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is about a contact that no program understood."""
+        return self.work.kind in KEPT
 
 
 def needs(live: Live, say: Words, tasks: Iterable[Work], now: datetime) -> list[Need]:

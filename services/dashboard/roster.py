@@ -4,21 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.dashboard.domain.board import COLUMNS, Card, Stage
-from services.dashboard.live import CARD_SECONDS, Live, Person
+from services.dashboard.domain.board import COLUMNS, Card, Stage, card
+from services.dashboard.live import Live, Person
 
 Order = tuple[bool, datetime, str, UUID]
+CARD_SECONDS = 15
+"""After so long a card is made anew: deadlines pass."""
 
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """Somebody in their place. `moment` is the time for which the card was made: deadlines pass."""
+    """Somebody in their place. `turn` is the stretch of time for which the card was made."""
 
     person: Person
     card: Card
     order: Order
-    offset: int
-    moment: int
+    turn: int
 
 
 class Roster:
@@ -45,32 +46,25 @@ class Roster:
             changed = True
         for patient_id, person in live.people.items():
             entry = entries.get(patient_id)
-            if (
-                entry is not None
-                and entry.person is person
-                and (seconds + entry.offset) // CARD_SECONDS == entry.moment
-            ):
+            turn = _turn(patient_id, seconds)
+            if entry is not None and entry.person is person and entry.turn == turn:
                 continue
             changed = True
-            unsorted |= self._renew(live, patient_id, person, entry, now, seconds)
+            unsorted |= self._renew(person, entry, now, turn)
         if changed:
             self._sort(unsorted, now)
 
-    def _renew(
-        self, live: Live, patient_id: UUID, person: Person, entry: Entry | None, now: datetime, seconds: int
-    ) -> set[Stage]:
+    def _renew(self, person: Person, entry: Entry | None, now: datetime, turn: int) -> set[Stage]:
         """The stages whose order may be another."""
-        card = live.card(person, now)
-        order = (not card.hot, card.order or now, person.name, patient_id)
-        offset = patient_id.int % CARD_SECONDS
-        moment = (seconds + offset) // CARD_SECONDS
+        made = card(person.patient, now)
+        order = (not made.hot, made.order or now, person.name, person.patient_id)
         if entry is None:
-            self._entries[patient_id] = Entry(person, card, order, offset, moment)
-            return {card.stage}
+            self._entries[person.patient_id] = Entry(person, made, order, turn)
+            return {made.stage}
         before = entry.card.stage
-        moved = before is not card.stage or entry.order != order
-        entry.person, entry.card, entry.order, entry.moment = person, card, order, moment
-        return {before, card.stage} if moved else set()
+        moved = before is not made.stage or entry.order != order
+        entry.person, entry.card, entry.order, entry.turn = person, made, order, turn
+        return {before, made.stage} if moved else set()
 
     def _sort(self, unsorted: set[Stage], now: datetime) -> None:
         found: dict[Stage, list[Entry]] = {stage: [] for stage in unsorted if stage in self.columns}
@@ -84,3 +78,8 @@ class Roster:
         booked = (*self.columns[Stage.COURSE], *self.columns[Stage.CONSULTATION])
         ahead = ((it.card.at, it.person.name) for it in booked if it.card.at is not None and not it.card.since)
         self.coming = min((it for it in ahead if it[0] > now), default=None)
+
+
+def _turn(patient_id: UUID, seconds: int) -> int:
+    """Each has a second of their own at which their card is made anew, so that it is not the same one for all."""
+    return (seconds + patient_id.int % CARD_SECONDS) // CARD_SECONDS

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from services.dashboard import finding
-from services.dashboard import repository as dashboard
+from services.dashboard.repository import findable
+from services.dashboard.repository import read_model as dashboard
 from services.scheduling.repository import calendar
 from shared import timers
 from shared.eventlog import cursor
@@ -34,7 +34,7 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "facts of a patient": ("dashboard", dashboard.FACTS_OF, ([ONE],)),
     "facts to fold into": ("dashboard", dashboard.FACTS, ([ONE], ["intake"])),
     "a patient's story": ("dashboard", dashboard.STORY, ([ONE], 50)),
-    "who is found by a number": ("dashboard", finding.FOUND, ([b"one", b"other"],)),
+    "who is found by a number": ("dashboard", findable.FOUND, ([b"one", b"other"],)),
     "steps of everybody's way": ("dashboard", dashboard.MILESTONES, ()),
     "what is taken": ("scheduling", calendar.TAKEN, (["provider:osei"], NOW, NOW + timedelta(days=7), None)),
     "booking": ("scheduling", calendar.BOOK, (["provider:osei"], [NOW], [NOW + timedelta(hours=1)], [ONE])),

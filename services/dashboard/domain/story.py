@@ -8,8 +8,8 @@ from typing import Any
 from services.dashboard.domain.phrase import Phrase, phrase
 
 Payload = Mapping[str, Any]
-OUTCOMES = frozenset({"unreachable", "not-needed"})
-"""How a person may end a task, besides having done it."""
+OUTCOMES = ("done", "unreachable", "not-needed")
+"""How a person may end a task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from services.dashboard.boards import View
-from services.dashboard.domain.board import Card
-from services.dashboard.live import Live, Person
+from services.dashboard.domain.board import Card, card
+from services.dashboard.live import Person
 from services.dashboard.pages.frame import boards_of, live_of, pages_of, show, staff_page
 from services.dashboard.pages.start import guide, knows
 from shared.http.auth import Staff
@@ -49,6 +49,6 @@ def view_of(request: Request, who: Staff) -> View:
     return View(pages_of(request).language(request), who.roles)
 
 
-def place(live: Live, person: Person, now: datetime) -> Placed:
+def place(person: Person, now: datetime) -> Placed:
     """A person's card at this moment."""
-    return Placed(live.card(person, now), person.name)
+    return Placed(card(person.patient, now), person.name)

@@ -3,7 +3,7 @@
 The promise: it says nothing of patients, works without JavaScript, and shows what the running program was built from.
 """
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -31,7 +31,6 @@ async def reader(request: Request) -> None:
 
 
 router = APIRouter(prefix="/developers", dependencies=[Depends(reader)])
-Lang = Annotated[str, "language"]
 
 
 @router.get("")

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard import repository
 from services.dashboard.domain.funnel import Journey, Times, by_source, journey, steps
 from services.dashboard.live import Live
 from services.dashboard.pages.frame import live_of, show, staff_page
+from services.dashboard.repository import read_model as repository
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
 from shared.service import Service

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard import repository
 from services.dashboard.calls import call
 from services.dashboard.domain.board import card
 from services.dashboard.domain.facts import Approval, Patient
@@ -22,7 +21,8 @@ from services.dashboard.domain.story import Line, line
 from services.dashboard.live import opened
 from services.dashboard.needs import needs
 from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
-from services.dashboard.repository import Told
+from services.dashboard.repository import read_model as repository
+from services.dashboard.repository.read_model import Told
 from shared.audit import audit
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep

@@ -101,7 +101,7 @@ async def _find(request: Request, service: Service, who: Staff, text: str) -> li
         detail = {"found": len(people), "patients": [str(one.patient_id) for one in people]}
         await audit(uow, action="search", what=_what(sought), subject=None, detail=detail)
     now = service.clock.now()
-    return [_shown(place(live, one, now), one, boxes.get(one.patient_id)) for one in people]
+    return [_shown(place(one, now), one, boxes.get(one.patient_id)) for one in people]
 
 
 def _what(sought: Sought) -> str:

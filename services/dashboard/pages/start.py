@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.dashboard import greeted
+from services.dashboard.needs import KEPT
 from services.dashboard.pages.frame import done, live_of, show, staff_page
-from services.dashboard.repository import Work
+from services.dashboard.repository import greeted
+from services.dashboard.repository.read_model import Work
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
 from shared.service import Service
@@ -21,7 +22,6 @@ from shared.service import Service
 router = APIRouter(prefix="/start", include_in_schema=False)
 Anyone = Annotated[Staff, Depends(staff_page())]
 
-KEPT = frozenset({"contact-unreadable", "contact-suspect", "listen-voicemail"})
 ROLES = ("front_desk", "provider", "monitor", "operations", "auditor")
 
 
@@ -85,7 +85,7 @@ async def start(request: Request, who: Anyone, service: ServiceDep) -> Response:
 async def known(who: Anyone, service: ServiceDep) -> Response:
     """They know their way: no more first words above the board."""
     async with service.transaction(actor=who.actor) as uow:
-        await greeted.know(uow, who.id)
+        await greeted.know(uow.conn, who.id)
     return done("/")
 
 
@@ -93,14 +93,14 @@ async def known(who: Anyone, service: ServiceDep) -> Response:
 async def again(who: Anyone, service: ServiceDep) -> Response:
     """Show them above the board again."""
     async with service.transaction(actor=who.actor) as uow:
-        await greeted.forget(uow, who.id)
+        await greeted.forget(uow.conn, who.id)
     return done("/")
 
 
 async def knows(service: Service, who: Staff) -> bool:
     """Whether this person said so."""
     async with service.reading() as uow:
-        return await greeted.knows(uow, who.id)
+        return await greeted.knows(uow.conn, who.id)
 
 
 def guide(request: Request, who: Staff) -> dict[str, list[Shown]]:

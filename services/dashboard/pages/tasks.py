@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
+from services.dashboard.domain.story import OUTCOMES
 from services.dashboard.needs import needs
 from services.dashboard.pages.frame import done, live_of, show, staff_page, words_of
-from services.dashboard.repository import task as find_task
+from services.dashboard.repository.read_model import task as find_task
 from shared.http.auth import Staff
 from shared.http.deps import ServiceDep
 from shared.http.problems import NotFound, Problem
 
 router = APIRouter(prefix="/tasks")
 Anyone = Annotated[Staff, Depends(staff_page())]
-OUTCOMES = ("done", "unreachable", "not-needed")
 
 
 @router.get("")

@@ -9,8 +9,9 @@
       Object.assign(this, { address, types: new Set(["beat"]), readyState: 0, failures: 0, last: "", heard: Date.now() });
       this.watch = setInterval(() => { if (Date.now() - this.heard > SILENT_MS) this.fail(); }, 5_000);
       this.now = () => { if (this.readyState !== 1) this.connect(); };
+      this.lost = () => this.fail();
       addEventListener("online", this.now);
-      addEventListener("offline", () => this.fail());
+      addEventListener("offline", this.lost);
       this.connect();
     }
 
@@ -63,7 +64,7 @@
       fetch(this.url(), { signal: stop.signal }).then((answer) => { if ([401, 403].includes(answer.status)) location.reload(); stop.abort(); }).catch(() => {});
     }
 
-    close() { clearInterval(this.watch); clearTimeout(this.again); removeEventListener("online", this.now); this.source.close(); this.readyState = 2; }
+    close() { clearInterval(this.watch); clearTimeout(this.again); removeEventListener("online", this.now); removeEventListener("offline", this.lost); this.source.close(); this.readyState = 2; }
   }
 
   htmx.createEventSource = (address) => new Steady(address);

@@ -1,4 +1,4 @@
-"""Every SQL statement of the dashboard."""
+"""Every statement on the read model: facts, story, work, aliases, and what changed of them."""
 
 import json
 from collections.abc import Collection, Sequence
