@@ -5,12 +5,11 @@ events in the same transaction. While it is being built the board shows less; no
 is true by itself.
 """
 
-import getpass
 from uuid import UUID
 
 import asyncpg
 
-from passage.context import NotConfigured, connected
+from passage.context import NotConfigured, connected, operator
 from shared.contracts.base import SOURCES
 from shared.db.migrate import fill
 
@@ -61,15 +60,11 @@ async def rebuild(owner: str, subject: UUID | None) -> None:
 async def _everything(connection: asyncpg.Connection) -> None:
     await connection.execute(_FORGET_ALL)
     for source in SOURCES:
-        await connection.execute(fill(_ASK_ALL, source=source), _by())
+        await connection.execute(fill(_ASK_ALL, source=source), operator())
 
 
 async def _one(connection: asyncpg.Connection, subject: UUID) -> None:
     for statement in _FORGET:
         await connection.execute(statement, subject)
     for source in SOURCES:
-        await connection.execute(fill(_ASK, source=source), subject, _by())
-
-
-def _by() -> str:
-    return f"cli:{getpass.getuser()}"
+        await connection.execute(fill(_ASK, source=source), subject, operator())

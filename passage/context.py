@@ -1,5 +1,6 @@
 """Where a command finds its stack: the environment, or what the stack on this machine wrote down."""
 
+import getpass
 import json
 import os
 from collections.abc import AsyncIterator
@@ -29,6 +30,11 @@ def load_stack(state: Path) -> None:
     if file.exists():
         for name, value in json.loads(file.read_text()).items():
             os.environ.setdefault(name, value)
+
+
+def operator() -> str:
+    """Who runs this command, as an actor."""
+    return f"cli:{getpass.getuser()}"
 
 
 def setting(name: str) -> str:

@@ -1,12 +1,10 @@
 """`passage dlq`: what a service could not use, and what a person decides about it."""
 
 import asyncio
-import getpass
 import json
-from collections.abc import Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -14,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from passage.context import NotConfigured, schema_of, settings_of
+from passage.context import NotConfigured, operator, schema_of, settings_of
+from passage.telling import ago, lasted
 from shared.contracts.topics import GROUPS
 from shared.inbox import letters
 from shared.inbox.dead_letters import unseal
@@ -38,14 +37,6 @@ REASONS = {
 }
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
-
-
-def _by() -> str:
-    return f"cli:{getpass.getuser()}"
-
-
 def _known(service: str) -> str:
     if service not in GROUPS:
         raise NotConfigured(f"{service!r} consumes nothing: one of {', '.join(GROUPS)}")
@@ -66,7 +57,7 @@ def listed(
     found = [
         (name, one)
         for name in ([_known(service)] if service else GROUPS)
-        for one in _run(_waiting(name, limit))
+        for one in asyncio.run(_waiting(name, limit))
     ]  # fmt: skip
     if as_json:
         typer.echo(json.dumps([{"service": name, **asdict(one)} for name, one in found], default=str, indent=2))
@@ -94,13 +85,13 @@ def show(
     = False,
 ) -> None:  # fmt: skip
     """One letter with its reason, its envelope and its decoded body. What was sealed for a patient stays sealed."""
-    found = _run(_look(_known(service), letter))
+    found = asyncio.run(_look(_known(service), letter))
     if found is None:
         raise NotConfigured(f"{service} has no dead letter {letter}")
     for name, value in _told(found).items():
         console.print(f"[bold]{name}[/]  {escape(value)}", highlight=False, soft_wrap=True)
     if raw:
-        typer.echo(_run(_bytes(service, letter)))
+        typer.echo(asyncio.run(_bytes(service, letter)))
     if found.resolution is None:
         console.print(
             f"\n→ `passage dlq replay {service} {letter}` when the cause is mended, or "
@@ -112,7 +103,7 @@ def show(
 
 async def _look(service: str, letter: UUID) -> Opened | None:
     async with schema_of(service) as connection, connection.transaction():
-        return await letters.look(connection, _keyring(service), letter, actor=_by())
+        return await letters.look(connection, _keyring(service), letter, actor=operator())
 
 
 async def _bytes(service: str, letter: UUID) -> bytes:
@@ -124,9 +115,10 @@ async def _bytes(service: str, letter: UUID) -> bytes:
 
 def _told(found: Opened) -> dict[str, str]:
     letter = found.letter
+    age = lasted(ago(letter.failed_at, datetime.now(UTC)))
     told = {
         "what": _what(letter),
-        "failed": f"{letter.failed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {_age(letter.failed_at)} ago",
+        "failed": f"{letter.failed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {age} ago",
         "reason": f"{letter.reason}: {REASONS.get(letter.reason, letter.reason)}",
         "error": letter.error,
         "place": f"{letter.topic}, partition {letter.partition}, offset {letter.offset}",
@@ -159,11 +151,6 @@ def _what(letter: Letter) -> str:
     return letter.type.split(".")[2] if letter.type else f"a record of {letter.topic}"
 
 
-def _age(moment: datetime) -> str:
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7_200 else f"{seconds // 3_600} h"
-
-
 @dlq.command()
 def replay(
     service: Service,
@@ -182,13 +169,13 @@ def replay(
     if letter is not None:
         _decide(service, letter, "replay")
         return
-    count = _run(_replay_all(_known(service), event))
+    count = asyncio.run(_replay_all(_known(service), event))
     console.print(f"{service} was told to apply {count} letters again; `passage dlq list {service}` shows what stays")
 
 
 async def _replay_all(service: str, event: str | None) -> int:
     async with schema_of(service) as connection, connection.transaction():
-        return await letters.replay_all(connection, actor=_by(), event=event)
+        return await letters.replay_all(connection, actor=operator(), event=event)
 
 
 @dlq.command()
@@ -208,11 +195,11 @@ def drop(
 
 
 def _decide(service: str, letter: UUID, wanted: Decision, because: str = "") -> None:
-    if not _run(_told_service(_known(service), letter, wanted, because)):
+    if not asyncio.run(_told_service(_known(service), letter, wanted, because)):
         raise NotConfigured(f"{service} has no waiting dead letter {letter}")
     console.print(f"{service} was told to {wanted} it; the running service does it within seconds", highlight=False)
 
 
 async def _told_service(service: str, letter: UUID, wanted: Decision, because: str) -> bool:
     async with schema_of(service) as connection, connection.transaction():
-        return await letters.decide(connection, _keyring(service), letter, wanted, actor=_by(), because=because)
+        return await letters.decide(connection, _keyring(service), letter, wanted, actor=operator(), because=because)

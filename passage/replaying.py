@@ -1,6 +1,5 @@
 """Asking relays to publish again, and saying beforehand what that would be; only relays publish."""
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from passage.context import NotConfigured, connected, schema_of
+from passage.context import NotConfigured, connected, operator, schema_of
 from passage.recover import READERS, Asked, recover
 from shared.contracts.base import SOURCES, Source
 from shared.contracts.registry import EVENTS
@@ -109,14 +108,13 @@ def source_of(name: str) -> Source:
 
 async def ask(wish: Wish) -> None:
     """Ask the producer's relay; it begins within a second or so."""
-    by = f"cli:{getpass.getuser()}"
     # A range without an end is served by moving the relay's cursor back; one of a single type has to end somewhere.
     until = wish.until or (datetime.now(UTC) if wish.event else None)
     async with schema_of(wish.source) as connection:
         if wish.subject is not None:
-            await connection.execute(_SUBJECT, wish.subject, wish.from_sequence, wish.type, by)
+            await connection.execute(_SUBJECT, wish.subject, wish.from_sequence, wish.type, operator())
         else:
-            await connection.execute(_RANGE, wish.since or BEGINNING, until, wish.type, by)
+            await connection.execute(_RANGE, wish.since or BEGINNING, until, wish.type, operator())
 
 
 async def forecast(owner: str, wish: Wish) -> Forecast:
@@ -142,4 +140,4 @@ async def _news(connection: asyncpg.Connection, source: Source, consumer: str, n
 async def needed(owner: str) -> list[Asked]:
     """What some consumer has not applied, of all producers."""
     async with connected(owner) as connection:
-        return await recover(connection, by=f"cli:{getpass.getuser()}")
+        return await recover(connection, by=operator())

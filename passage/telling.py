@@ -6,6 +6,7 @@ The promise: a line that isn't fine says what to do; the exit code is that of th
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import IntEnum
 
 from rich.console import Console
@@ -40,6 +41,20 @@ class Finding:
     figure: str
     do: str = ""
     details: tuple[str, ...] = ()
+
+
+def ago(moment: datetime | None, now: datetime) -> float:
+    """Seconds since a moment; 0 where there is none."""
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def lasted(seconds: float) -> str:
+    """A duration as a person says it."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
 def worst(findings: Sequence[Finding]) -> Level:

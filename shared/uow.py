@@ -40,17 +40,17 @@ class UnitOfWork:
     def because_of(self, at: Envelope, traceparent: str | None) -> "UnitOfWork":
         """The same transaction as an event's handler gets it: the system acts, in that event's journey."""
         return UnitOfWork(
-            self.conn,
-            self.service,
-            self.now,
-            f"system:{self.service}",
-            self.clinic,
-            self.keys,
-            self.lookup,
-            at.correlationid,
-            at.id,
-            traceparent,
-            self.pending,
+            conn=self.conn,
+            service=self.service,
+            now=self.now,
+            actor=f"system:{self.service}",
+            clinic=self.clinic,
+            keys=self.keys,
+            lookup=self.lookup,
+            journey=at.correlationid,
+            cause=at.id,
+            traceparent=traceparent,
+            pending=self.pending,
         )
 
     def publish(self, *events: Event) -> None:

@@ -7,7 +7,7 @@ import asyncpg
 
 from passage.doctoring import limits
 from passage.recover import READERS
-from passage.telling import Finding, Level
+from passage.telling import Finding, Level, ago, lasted
 from shared.contracts.base import SOURCES, Source
 from shared.contracts.topics import GROUPS
 from shared.db.migrate import SERVICES, fill
@@ -65,20 +65,6 @@ select count(*) as late, min(due_at) as oldest, count(*) filter (where attempts 
 """
 _OFFSET = "select case when to_regclass('clock.state') is null then 0 else 1 end"
 _MOVED = "select offset_seconds from clock.state"
-
-
-def ago(moment: datetime | None, now: datetime) -> float:
-    """Seconds since a moment; 0 where there is none."""
-    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
-
-
-def lasted(seconds: float) -> str:
-    """A duration as a person says it."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7_200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
 async def outboxes(owner: asyncpg.Connection) -> list[Finding]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from passage.doctoring import limits
-from passage.doctoring.events import ago, lasted
-from passage.telling import Finding, Level
+from passage.telling import Finding, Level, ago, lasted
 from shared.contracts.base import SOURCES
 from shared.db.migrate import SERVICES, fill
 

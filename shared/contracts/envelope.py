@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.contracts.base import SOURCES, Source
@@ -12,7 +12,6 @@ Headers = list[tuple[str, bytes]]
 CONTENT_TYPE = b"application/json"
 SOURCE_PREFIX = "/passage/"
 _SOURCES = {source: f"{SOURCE_PREFIX}{source}".encode() for source in SOURCES}
-T = TypeVar("T")
 
 
 class NotAnEvent(ValueError):
@@ -111,37 +110,8 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
             None if cause is None else UUID(cause.decode()),
             None if trace is None else trace.decode(),
         )
-    except (KeyError, ValueError):
-        return _read_slowly(found)
-
-
-def _read_slowly(found: Mapping[str, bytes]) -> Envelope:
-    """The same, attribute by attribute, to name the one that cannot be read."""
-
-    def read(name: str, parse: Callable[[str], T]) -> T:
-        raw = found.get(f"ce_{name}")
-        if raw is None:
-            raise NotAnEvent(f"ce_{name} is missing")
-        try:
-            return parse(raw.decode())
-        except ValueError as error:
-            raise NotAnEvent(f"ce_{name} cannot be read") from error
-
-    def optional(name: str, parse: Callable[[str], T]) -> T | None:
-        return read(name, parse) if f"ce_{name}" in found else None
-
-    return Envelope(
-        id=read("id", UUID),
-        type=read("type", _type),
-        source=read("source", _source),
-        subject=read("subject", _often),
-        sequence=read("sequence", _sequence),
-        time=read("time", _moment),
-        actor=read("actor", str),
-        correlationid=read("correlationid", _often),
-        causationid=optional("causationid", UUID),
-        traceparent=optional("traceparent", str),
-    )
+    except (KeyError, ValueError) as error:
+        raise NotAnEvent(_trouble(found)) from error
 
 
 _often = lru_cache(16_384)(UUID)  # the same people and journeys come again and again; reading an id costs a microsecond
@@ -175,3 +145,33 @@ def _moment(value: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(value)
     return moment
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "id": UUID,
+    "type": _type,
+    "source": _source,
+    "subject": UUID,
+    "sequence": _sequence,
+    "time": _moment,
+    "actor": str,
+    "correlationid": UUID,
+    "causationid": UUID,
+    "traceparent": str,
+}
+_OPTIONAL = frozenset({"causationid", "traceparent"})
+
+
+def _trouble(found: Mapping[str, bytes]) -> str:
+    """The first attribute that is not as it must be, and what is wrong with it."""
+    for name, parse in _PARSERS.items():
+        raw = found.get(f"ce_{name}")
+        if raw is None:
+            if name not in _OPTIONAL:
+                return f"ce_{name} is missing"
+            continue
+        try:
+            parse(raw.decode())
+        except ValueError:
+            return f"ce_{name} cannot be read"
+    return "the headers cannot be read"
