@@ -18,11 +18,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
+import httpx
 import uvloop
 
 from benchmarks.accept import UNLIMITED
 from benchmarks.harness import Stage
-from benchmarks.harness.load import Caller, People
+from benchmarks.harness.load import People
 from benchmarks.harness.stage import Process
 from services.intake.api.producers import add_api_key
 
@@ -75,19 +76,28 @@ async def load(url: str, key: str, per_second: float) -> None:
     """Contacts at a steady pace until cancelled; what is refused for being too much is counted by the service."""
     people, chance, known = People(), random.Random(5), list[dict[str, object]]()
 
-    async def client() -> None:
-        caller = await Caller.connect(url)
+    async def client(calling: httpx.AsyncClient) -> None:
         while True:
             name, said = people.lead()
             if known and chance.random() < KNOWN_SHARE:
                 said = {**chance.choice(known), "message": f"One more thing: {name}"}
             elif len(known) < REMEMBERED:
                 known.append(said)
-            status, body = await caller.post("/api/v1/leads", {"x-api-key": key, "idempotency-key": name}, said)
-            assert status in (201, 503), body
+            headers = {"x-api-key": key, "idempotency-key": name}
+            answer = await _handed_in(calling, said, headers)
+            assert answer.status_code in (201, 503), answer.text
             await asyncio.sleep(chance.expovariate(per_second / CLIENTS))
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    async with httpx.AsyncClient(base_url=url, timeout=60) as calling:
+        await asyncio.gather(*(client(calling) for _ in range(CLIENTS)))
+
+
+async def _handed_in(calling: httpx.AsyncClient, said: object, headers: dict[str, str]) -> httpx.Response:
+    """Sent again under the same key where a kept connection was closed in the moment of its next use."""
+    try:
+        return await calling.post("/api/v1/leads", json=said, headers=headers)
+    except httpx.TransportError:
+        return await calling.post("/api/v1/leads", json=said, headers=headers)
 
 
 async def soak(minutes: float, per_second: float, every: float) -> int:

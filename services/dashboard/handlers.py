@@ -4,6 +4,7 @@ A statement takes a thousand rows as easily as one, which is what makes a rebuil
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from services.dashboard import finding
@@ -21,6 +22,9 @@ from shared.uow import UnitOfWork
 
 # A patient's wrapped key must not survive its erasure here.
 NEVER_KEPT = {"key"}
+MERGING: tuple[type[LeadMerged], type[LeadUnmerged]] = (LeadMerged, LeadUnmerged)
+ABOUT_TASKS = frozenset({TaskRaised, TaskClosed})
+E = TypeVar("E", bound=Event)
 
 
 async def record(uow: UnitOfWork, told: Told) -> None:
@@ -39,18 +43,13 @@ async def _record(uow: UnitOfWork, told: Told) -> None:
     if not told:
         return
     await repository.tell(uow.conn, [_line(event, at) for event, at in told], _touched(told))
-    raised = [_work(event, at) for event, at in told if isinstance(event, TaskRaised)]
-    closed = {
-        event.task_id: Done(event.task_id, at.time, event.outcome)
-        for event, at in told
-        if isinstance(event, TaskClosed)
-    }
-    await repository.raised(uow.conn, raised)
+    closed = {event.task_id: Done(event.task_id, at.time, event.outcome) for event, at in _only(told, TaskClosed)}
+    await repository.raised(uow.conn, [_work(event, at) for event, at in _only(told, TaskRaised)])
     await repository.closed(uow.conn, list(closed.values()))
     for event, _ in told:
-        if isinstance(event, LeadMerged):
+        if type(event) is LeadMerged:
             await repository.merge(uow.conn, event.patient_id, event.absorbed_id)
-        elif isinstance(event, LeadUnmerged):
+        elif type(event) is LeadUnmerged:
             await repository.unmerge(uow.conn, event.patient_id, event.absorbed_id)
     await _fold(uow, [(event, at) for event, at in told if isinstance(event, PatientEvent)])
 
@@ -59,7 +58,7 @@ async def _fold(uow: UnitOfWork, told: Sequence[tuple[PatientEvent, Envelope]]) 
     before = await repository.facts_of(uow.conn, {(event.patient_id, at.source) for event, at in told})
     after = dict(before)
     for event, at in told:
-        if not isinstance(event, LeadMerged | LeadUnmerged):
+        if type(event) not in MERGING:
             key = (event.patient_id, at.source)
             after[key] = fold(after[key], event, at.time)
     await repository.save_facts(uow.conn, {key: facts for key, facts in after.items() if facts is not before[key]})
@@ -79,7 +78,7 @@ def _line(event: Event, at: Envelope) -> Line:
 
 def _touched(told: Told) -> set[UUID | None]:
     touched = {patient_of(event) for event, _ in told}
-    return touched | {event.absorbed_id for event, _ in told if isinstance(event, LeadMerged | LeadUnmerged)}
+    return touched.union(*({event.absorbed_id} for kind in MERGING for event, _ in _only(told, kind)))
 
 
 def _work(event: TaskRaised, at: Envelope) -> tuple[Work, str]:
@@ -100,16 +99,17 @@ def _work(event: TaskRaised, at: Envelope) -> tuple[Work, str]:
 
 async def _not_erased(uow: UnitOfWork, told: Told) -> Told:
     """The kernel passes a patient's own events by once they are erased, but not the tasks about them."""
-    tasks = {patient_of(event) for event, _ in told if isinstance(event, TaskRaised | TaskClosed)} - {None}
+    tasks = {patient_of(event) for event, _ in told if type(event) in ABOUT_TASKS} - {None}
     if not tasks:
         return told
     states = await uow.keys.states([patient for patient in tasks if patient is not None])
     gone = {patient for patient, state in states.items() if state is KeyState.ERASED}
-    return [
-        (event, at)
-        for event, at in told
-        if not (isinstance(event, TaskRaised | TaskClosed) and patient_of(event) in gone)
-    ]
+    return [(event, at) for event, at in told if not (type(event) in ABOUT_TASKS and patient_of(event) in gone)]
+
+
+def _only(told: Told, kind: type[E]) -> list[tuple[E, Envelope]]:
+    """The events of one type, by `is`: what is asked of every event must be cheap."""
+    return [(event, at) for event, at in told if type(event) is kind]
 
 
 def patient_of(event: Event) -> UUID | None:

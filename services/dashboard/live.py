@@ -9,6 +9,7 @@ import contextlib
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +25,11 @@ from shared.service import Service
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
+MANY = 500
+REST_SECONDS = 2.0
+"""After a round of more than so many patients the next one waits: a rebuild changes thousands a second, and what shows
+them must not keep it from its work.
+"""
 QUOTE = 90
 
 
@@ -61,6 +67,7 @@ class Live:
         self.revision = 0
         """Counts what was taken over, for those who keep something made of it."""
         self._alone: dict[UUID, Patient] = {}
+        self._absorbed: dict[UUID, set[UUID]] = {}
         self._ready = asyncio.Event()
         self._listeners: set[Listener] = set()
 
@@ -76,7 +83,7 @@ class Live:
             await conn.add_listener(CHANNEL, lambda *_: woken.set())
             await self._fill(service)
             seen: dict[int, UUID | None] = {}
-            swept = asyncio.get_running_loop().time()
+            swept = monotonic()
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
@@ -84,13 +91,16 @@ class Live:
                 woken.clear()
                 changes = await repository.since(conn, self.cursor)
                 fresh = {key: who for key, who in changes.rows.items() if key not in seen}
+                touched = set(fresh.values())
                 if fresh:
-                    await self._renew(service, {who for who in fresh.values() if who is not None})
+                    await self._renew(service, {who for who in touched if who is not None})
                 self.cursor, seen = changes.cursor, changes.rows
                 if fresh:
-                    self._wake(set(fresh.values()))
-                if asyncio.get_running_loop().time() - swept > SWEEP_SECONDS:
-                    swept = asyncio.get_running_loop().time()
+                    self._wake(touched)
+                if len(touched) > MANY:
+                    await asyncio.sleep(REST_SECONDS)
+                if monotonic() - swept > SWEEP_SECONDS:
+                    swept = monotonic()
                     await repository.sweep(conn)
         finally:
             await conn.close(timeout=2)
@@ -123,7 +133,7 @@ class Live:
 
     def family(self, patient_id: UUID) -> set[UUID]:
         """A patient with everyone who was merged into them."""
-        return {patient_id} | {absorbed for absorbed in self.aliases if self.survivor(absorbed) == patient_id}
+        return {patient_id} | self._absorbed.get(patient_id, set())
 
     def find(self, text: str, limit: int = 20) -> list[Person]:
         """People whose name holds every word of `text`, in any order, whatever the accents."""
@@ -153,7 +163,7 @@ class Live:
 
     async def _renew(self, service: Service, only: Collection[UUID] | None) -> None:
         async with service.reading() as uow:
-            self.aliases = await repository.aliases(uow.conn)
+            self._know(await repository.aliases(uow.conn))
             wanted = None if only is None else {self.survivor(one) for one in only} | set(only)
             if wanted is not None:
                 wanted = set().union(*(self.family(one) for one in wanted)) if wanted else set()
@@ -169,6 +179,11 @@ class Live:
         self.work = work
         self.revision += 1
         self._join(set(found) if wanted is None else wanted, boxes)
+
+    def _know(self, aliases: dict[UUID, UUID]) -> None:
+        self.aliases, self._absorbed = aliases, {}
+        for absorbed in aliases:
+            self._absorbed.setdefault(self.survivor(absorbed), set()).add(absorbed)
 
     def _join(self, touched: set[UUID], boxes: dict[UUID, Box]) -> None:
         for patient_id in touched:

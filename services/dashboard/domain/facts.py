@@ -138,10 +138,10 @@ class Patient(Contract):
     """Everything known of one patient, the contacts that were merged into them included."""
 
     patient_id: UUID
-    intake: Intake = Intake()
-    assessment: Assessment = Assessment()
-    scheduling: Scheduling = Scheduling()
-    notifications: Notifications = Notifications()
+    intake: Intake = Field(default_factory=Intake)
+    assessment: Assessment = Field(default_factory=Assessment)
+    scheduling: Scheduling = Field(default_factory=Scheduling)
+    notifications: Notifications = Field(default_factory=Notifications)
 
     def sessions(self) -> list[tuple[UUID, Appointment]]:
         """The course's sessions that were not cancelled, by time."""

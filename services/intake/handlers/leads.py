@@ -82,7 +82,7 @@ async def accept_strangers(uow: UnitOfWork, company: Sequence[Arrival]) -> list[
     in this very company; nothing of it was written.
     """
     due = uow.clinic.answer_due(uow.now)
-    newcomers = {index: _newcomer(uow, company[index]) for index in _distinct(uow.lookup, company)}
+    newcomers = {index: _newcomer(uow, company[index], points) for index, points in _distinct(uow.lookup, company)}
     wanted = {each.patient_id: (company[index].key, each.points) for index, each in newcomers.items()}
     new = await arrivals.claim_new(uow.conn, wanted, due)
     await welcome(uow, [each for each in newcomers.values() if each.patient_id in new], due)
@@ -192,16 +192,16 @@ async def _answer_again(uow: UnitOfWork, key: Key) -> Accepted:
     return Accepted(answer.patient_id, answer.answer_due)
 
 
-def _newcomer(uow: UnitOfWork, arrival: Arrival) -> Newcomer:
+def _newcomer(uow: UnitOfWork, arrival: Arrival, points: Points) -> Newcomer:
     own = replace(uow, actor=arrival.actor, journey=None, cause=None, traceparent=arrival.traceparent)
-    return Newcomer(own, new_id(), arrival.contact, points_of(uow.lookup, arrival.contact))
+    return Newcomer(own, new_id(), arrival.contact, points)
 
 
-def _distinct(lookup: Lookup, company: Sequence[Arrival]) -> Iterator[int]:
+def _distinct(lookup: Lookup, company: Sequence[Arrival]) -> Iterator[tuple[int, Points]]:
     seen: set[tuple[str, bytes]] = set()
     for index, arrival in enumerate(company):
         points = points_of(lookup, arrival.contact)
         names = {(arrival.key.producer, arrival.key.key), *zip(*points.columns(), strict=True)}
         if seen.isdisjoint(names):
             seen |= names
-            yield index
+            yield index, points
