@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -17,7 +16,7 @@ from passage.telling import ago, lasted
 from shared.contracts.topics import GROUPS
 from shared.inbox import letters
 from shared.inbox.dead_letters import unseal
-from shared.inbox.letters import Decision, Letter, Opened
+from shared.inbox.letters import DeadLetter, Decision, OpenedLetter
 from shared.security.keyring import Keyring
 
 dlq = typer.Typer(
@@ -60,7 +59,7 @@ def listed(
         for one in asyncio.run(_waiting(name, limit))
     ]  # fmt: skip
     if as_json:
-        typer.echo(json.dumps([{"service": name, **asdict(one)} for name, one in found], default=str, indent=2))
+        typer.echo(json.dumps([{"service": name, **one.model_dump(mode="json")} for name, one in found], indent=2))
         return
     table = Table("Service", "Letter", "Failed (UTC)", "What", "Reason", "Error", "Decided", box=None)
     for name, one in found:
@@ -72,7 +71,7 @@ def listed(
         console.print("\n→ `passage dlq show SERVICE LETTER`, then `replay` or `drop`", highlight=False)
 
 
-async def _waiting(service: str, limit: int) -> list[Letter]:
+async def _waiting(service: str, limit: int) -> list[DeadLetter]:
     async with schema_of(service) as connection:
         return await letters.waiting(connection, _keyring(service), limit)
 
@@ -101,7 +100,7 @@ def show(
         )
 
 
-async def _look(service: str, letter: UUID) -> Opened | None:
+async def _look(service: str, letter: UUID) -> OpenedLetter | None:
     async with schema_of(service) as connection, connection.transaction():
         return await letters.look(connection, _keyring(service), letter, actor=operator())
 
@@ -113,8 +112,7 @@ async def _bytes(service: str, letter: UUID) -> bytes:
     return unseal(_keyring(service), row["record"], **place).value
 
 
-def _told(found: Opened) -> dict[str, str]:
-    letter = found.letter
+def _told(letter: OpenedLetter) -> dict[str, str]:
     age = lasted(ago(letter.failed_at, datetime.now(UTC)))
     told = {
         "what": _what(letter),
@@ -123,23 +121,22 @@ def _told(found: Opened) -> dict[str, str]:
         "error": letter.error,
         "place": f"{letter.topic}, partition {letter.partition}, offset {letter.offset}",
         "subject": f"{letter.subject}, number {letter.sequence} of {letter.source}" if letter.subject else "none",
-        "waiting": f"{found.waiting} later events of this subject",
-        "decided": _decided(found),
-        "key": found.key,
-        **{f"header {name}": value for name, value in found.headers.items()},
+        "waiting": f"{letter.waiting} later events of this subject",
+        "decided": _decided(letter),
+        "key": letter.key,
+        **{f"header {name}": value for name, value in letter.headers.items()},
     }
-    body = found.body
+    body = letter.body
     if body is None:
-        told["body"] = f"{found.size} bytes that somebody outside wrote: not shown (--raw shows them)"
+        told["body"] = f"{letter.size} bytes that somebody outside wrote: not shown (--raw shows them)"
     else:
         told["body"] = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
     return {name: value for name, value in told.items() if value}
 
 
-def _decided(found: Opened) -> str:
-    letter = found.letter
-    if found.resolution:
-        told = f"{found.resolution} by {letter.wanted_by}"
+def _decided(letter: OpenedLetter) -> str:
+    if letter.resolution:
+        told = f"{letter.resolution} by {letter.wanted_by}"
     elif letter.wanted:
         told = f"{letter.wanted} by {letter.wanted_by}; the running service does it within seconds"
     else:
@@ -147,7 +144,7 @@ def _decided(found: Opened) -> str:
     return f"{told}, because {letter.because}" if letter.because else told
 
 
-def _what(letter: Letter) -> str:
+def _what(letter: DeadLetter) -> str:
     return letter.type.split(".")[2] if letter.type else f"a record of {letter.topic}"
 
 

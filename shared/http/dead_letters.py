@@ -1,7 +1,6 @@
 """A service's dead letters over HTTP, for operations: what waits, what is in one, try it again or let it go."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -11,56 +10,17 @@ from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
 from shared.http.problems import Conflict, NotFound
 from shared.inbox import letters
-from shared.inbox.letters import Decision, Letter
+from shared.inbox.letters import DeadLetter, Decision, OpenedLetter
 from shared.service import Service
 
 router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"])
 Operations = Annotated[Staff, Depends(staff("operations"))]
 
 
-class DeadLetter(BaseModel):
-    """What a service could not use. `source` to `type` are null where it is no event.
-
-    `wanted` (`replay`, `drop`) is what somebody decided and the service has not done yet; `note` says that it failed
-    again since.
-    """
-
-    id: UUID
-    failed_at: datetime
-    source: str | None
-    subject: UUID | None
-    sequence: int | None
-    type: str | None
-    reason: str
-    error: str
-    topic: str
-    partition: int
-    offset: int
-    wanted: str | None
-    wanted_by: str | None
-    note: str | None
-    because: str | None
-
-
 class DeadLetters(BaseModel):
     """The oldest first; at most 200."""
 
     letters: list[DeadLetter]
-
-
-class OpenedLetter(DeadLetter):
-    """With what is in it: `body` is JSON in which sealed words stay sealed, or text; null where it isn't shown.
-
-    `size` is in bytes; `waiting` counts the events of the same subject that wait behind it; `resolution` (`replayed`,
-    `dropped`) is null while it waits.
-    """
-
-    key: str
-    headers: dict[str, str]
-    body: Any
-    size: int
-    waiting: int
-    resolution: str | None
 
 
 class LettingGo(BaseModel):
@@ -75,8 +35,7 @@ class LettingGo(BaseModel):
 async def listed(service: ServiceDep, _who: Operations) -> DeadLetters:
     """What waits here for a decision."""
     async with service.reading() as uow:
-        found = await letters.waiting(uow.conn, service.keyring)
-    return DeadLetters(letters=[DeadLetter(**_fields(one)) for one in found])
+        return DeadLetters(letters=await letters.waiting(uow.conn, service.keyring))
 
 
 @router.get("/{letter_id}")
@@ -86,15 +45,7 @@ async def one(letter_id: UUID, service: ServiceDep, who: Operations) -> OpenedLe
         found = await letters.look(uow.conn, service.keyring, letter_id, actor=who.actor)
     if found is None:
         raise NotFound("There is no such dead letter here.")
-    return OpenedLetter(
-        **_fields(found.letter),
-        key=found.key,
-        headers=found.headers,
-        body=found.body,
-        size=found.size,
-        waiting=found.waiting,
-        resolution=found.resolution,
-    )
+    return found
 
 
 @router.post("/{letter_id}/replay", status_code=204)
@@ -114,7 +65,3 @@ async def _decide(service: Service, who: Staff, letter_id: UUID, wanted: Decisio
         done = await letters.decide(uow.conn, service.keyring, letter_id, wanted, actor=who.actor, because=because)
     if not done:
         raise Conflict("It was settled already, or there is no such dead letter here.")
-
-
-def _fields(letter: Letter) -> dict[str, Any]:
-    return {name: getattr(letter, name) for name in DeadLetter.model_fields}

@@ -5,12 +5,12 @@ another door than an event is not shown at all. Every look and every decision is
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
+from pydantic import BaseModel, ConfigDict
 
 from shared.audit import record
 from shared.contracts.base import SOURCES
@@ -53,12 +53,14 @@ select count(*) from parked where source = $1 and subject = $2 and sequence > $3
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter without its content. `source`, `subject`, `sequence`, `type` are None where it is no event.
+class DeadLetter(BaseModel):
+    """What a service could not use. `source` to `type` are null where it is no event.
 
-    `wanted` is what somebody decided and the service has not done yet; `note` says that it failed again.
+    `wanted` (`replay`, `drop`) is what somebody decided and the service has not done yet; `note` says that it failed
+    again since.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     id: UUID
     failed_at: datetime
@@ -77,13 +79,13 @@ class Letter:
     because: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """One letter with what is in it. `body` is JSON or text, None where it isn't shown; `size` is in bytes; `waiting`
-    counts the events of the same subject behind it.
+class OpenedLetter(DeadLetter):
+    """With what is in it: `body` is JSON in which sealed words stay sealed, or text; null where it isn't shown.
+
+    `size` is in bytes; `waiting` counts the events of the same subject that wait behind it; `resolution` (`replayed`,
+    `dropped`) is null while it waits.
     """
 
-    letter: Letter
     key: str
     headers: dict[str, str]
     body: Any
@@ -92,27 +94,26 @@ class Opened:
     resolution: str | None
 
 
-async def waiting(conn: asyncpg.Connection, keyring: Keyring, limit: int = 200) -> list[Letter]:
+async def waiting(conn: asyncpg.Connection, keyring: Keyring, limit: int = 200) -> list[DeadLetter]:
     """What nobody has settled, oldest first."""
-    return [_letter(keyring, row) for row in await conn.fetch(_OPEN, limit)]
+    return [DeadLetter(**_told(keyring, row)) for row in await conn.fetch(_OPEN, limit)]
 
 
-async def look(conn: asyncpg.Connection, keyring: Keyring, letter_id: UUID, *, actor: str) -> Opened | None:
+async def look(conn: asyncpg.Connection, keyring: Keyring, letter_id: UUID, *, actor: str) -> OpenedLetter | None:
     """One letter, opened as far as people may see it; None where there is no such letter. The look is on record."""
     row = await conn.fetchrow(_ONE, letter_id)
     if row is None:
         return None
-    letter = _letter(keyring, row)
-    raw = unseal(keyring, row["record"], topic=letter.topic, partition=letter.partition, offset=letter.offset)
+    raw = unseal(keyring, row["record"], topic=row["topic"], partition=row["partition"], offset=row["offset"])
     behind = await conn.fetchval(_BEHIND, row["source"], row["subject"], row["sequence"])
     await record(
-        conn, actor, action="read", what="dead-letter", subject=letter.subject, detail={"letter": str(letter_id)}
+        conn, actor, action="read", what="dead-letter", subject=row["subject"], detail={"letter": str(letter_id)}
     )
-    return Opened(
-        letter=letter,
+    return OpenedLetter(
+        **_told(keyring, row),
         key="" if raw.key is None else _text(raw.key),
         headers={name: _text(value) for name, value in raw.headers},
-        body=_readable(raw.value) if letter.topic in OURS else None,
+        body=_readable(raw.value) if row["topic"] in OURS else None,
         size=len(raw.value),
         waiting=behind,
         resolution=row["resolution"],
@@ -141,25 +142,14 @@ async def replay_all(conn: asyncpg.Connection, *, actor: str, event: str | None 
     return len(ids)
 
 
-def _letter(keyring: Keyring, row: asyncpg.Record) -> Letter:
-    sealed = row["because"]
-    return Letter(
-        id=row["id"],
-        failed_at=row["failed_at"],
-        source=None if row["source"] is None else NAME[row["source"]],
-        subject=row["subject"],
-        sequence=row["sequence"],
-        type=row["type"],
-        reason=row["reason"],
-        error=row["error"],
-        topic=row["topic"],
-        partition=row["partition"],
-        offset=row["offset"],
-        wanted=row["wanted"],
-        wanted_by=row["wanted_by"],
-        note=row["note"],
-        because=None if sealed is None else open_record(keyring, sealed, purpose=_REASONS).decode(),
-    )
+def _told(keyring: Keyring, row: asyncpg.Record) -> dict[str, Any]:
+    """The fields of a DeadLetter."""
+    source, sealed = row["source"], row["because"]
+    return {
+        **{name: row[name] for name in DeadLetter.model_fields},
+        "source": None if source is None else NAME[source],
+        "because": None if sealed is None else open_record(keyring, sealed, purpose=_REASONS).decode(),
+    }
 
 
 def _readable(value: bytes) -> Any:
