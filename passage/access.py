@@ -3,10 +3,8 @@
 `python -m passage.access --write` renews it, `--check` says whether it is what the routes say.
 """
 
-import argparse
 import importlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,10 +14,12 @@ from fastapi import FastAPI
 from deploy.embedded.wiring import PROCESSES, Secrets, Wiring
 from shared.db.migrate import SERVICES
 from shared.http.access import Access, Route, declared
+from shared.written import Written
 
 ROOT = Path(__file__).parents[1]
 CLINIC = ROOT / "deploy" / "clinics" / "harbor.toml"
-FILE = ROOT / "docs" / "access.md"
+NAME = "access.md"
+PAGE = Written("passage.access", ROOT / "docs", (NAME,))
 ROLES = ("front_desk", "provider", "monitor", "operations", "auditor")
 OTHERS = {
     "producer": "a program with its API key",
@@ -97,20 +97,13 @@ def _cell(access: Access, role: str) -> str:
     return "yes, code" if access.step_up else "yes"
 
 
+def _files() -> dict[str, str]:
+    return {NAME: document({name: declared(app) for name, app in applications().items()})}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit code is 1 where the file is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare the file with the routes")
-    mode.add_argument("--write", action="store_true", help="renew the file")
-    options = parser.parse_args(arguments)
-    now = document({name: declared(app) for name, app in applications().items()})
-    if options.write:
-        FILE.write_text(now, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != now:
-        sys.stderr.write("not up to date: docs/access.md; run python -m passage.access --write\n")
-        return 1
-    return 0
+    """The command; the exit code is 1 where the page is not up to date."""
+    return PAGE.main(__doc__, _files, arguments)
 
 
 if __name__ == "__main__":

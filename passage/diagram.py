@@ -4,9 +4,7 @@ Publishers come from the registry of contracts, consumers from each service's `c
 `python -m passage.diagram --write` renews it, `--check` says whether it is what the code says.
 """
 
-import argparse
 import importlib
-import sys
 from collections.abc import Iterator, Sequence
 
 from passage.access import ROOT
@@ -14,8 +12,10 @@ from shared.consuming import Consumes
 from shared.contracts.base import SOURCES, Event, Source
 from shared.contracts.registry import EVENTS
 from shared.contracts.topics import CONTROL, GROUPS, TOPICS, dead_letters_of, events_of
+from shared.written import Written
 
-FILE = ROOT / "docs" / "events.md"
+NAME = "events.md"
+PAGE = Written("passage.diagram", ROOT / "docs", (NAME,))
 READER_OF_ALL = "dashboard"
 HEAD = f"""# Who says what to whom
 
@@ -94,19 +94,8 @@ def _says(event: type[Event]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit code is 1 where the file is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare the file with the code")
-    mode.add_argument("--write", action="store_true", help="renew the file")
-    options = parser.parse_args(arguments)
-    now = document(consumers())
-    if options.write:
-        FILE.write_text(now, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != now:
-        sys.stderr.write("not up to date: docs/events.md; run python -m passage.diagram --write\n")
-        return 1
-    return 0
+    """The command; the exit code is 1 where the page is not up to date."""
+    return PAGE.main(__doc__, lambda: {NAME: document(consumers())}, arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 The promise: a change that an older reader or writer would not understand is refused, naming the event and the field.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +18,10 @@ from shared.contracts.control import ReplayRequested
 from shared.contracts.readers import readers_of
 from shared.contracts.registry import EVENTS
 from shared.contracts.submissions import Submission
+from shared.written import Written
 
 HERE = Path(__file__).parent
+PATTERNS = ("schemas/*/*.json", "asyncapi/*.json")
 Documents = dict[str, dict[str, Any]]
 
 
@@ -38,8 +39,7 @@ def generated() -> Documents:
 
 def checked_in(root: Path = HERE) -> Documents:
     """What was promised so far."""
-    paths = sorted([*root.glob("schemas/*/*.json"), *root.glob("asyncapi/*.json")])
-    return {path.relative_to(root).as_posix(): json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    return {path: json.loads(text) for path, text in _written(root).kept().items()}
 
 
 def incompatible(promised: Mapping[str, dict[str, Any]], now: Mapping[str, dict[str, Any]]) -> list[Break]:
@@ -53,19 +53,22 @@ def incompatible(promised: Mapping[str, dict[str, Any]], now: Mapping[str, dict[
     return found
 
 
-def stale(promised: Mapping[str, dict[str, Any]], now: Mapping[str, dict[str, Any]]) -> list[str]:
+def stale(now: Documents, root: Path = HERE) -> list[str]:
     """The paths whose checked-in document differs from the code."""
-    return sorted(path for path in {*promised, *now} if promised.get(path) != now.get(path))
+    return _written(root).stale(_texts(now))
 
 
-def write(now: Mapping[str, dict[str, Any]], root: Path = HERE) -> None:
+def write(now: Documents, root: Path = HERE) -> None:
     """Renew the files; what is no longer generated is deleted."""
-    for path in checked_in(root).keys() - now.keys():
-        (root / path).unlink()
-    for path, schema in now.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _written(root).write(_texts(now))
+
+
+def _written(root: Path) -> Written:
+    return Written("shared.contracts.schema", root, PATTERNS)
+
+
+def _texts(documents: Documents) -> dict[str, str]:
+    return {path: json.dumps(one, indent=2, ensure_ascii=False) + "\n" for path, one in documents.items()}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -74,29 +77,26 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; the exit code is 1 where a promise is broken or a file is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare the files with the code")
-    mode.add_argument("--write", action="store_true", help="renew the files where no promise is broken")
+    files = _written(HERE)
+    parser = files.parser(__doc__)
     parser.add_argument("--break-promises", action="store_true", help="renew them even so: before a first release only")
     options = parser.parse_args(arguments)
-    promised, now = checked_in(), generated()
-    broken = incompatible(promised, now)
-    sys.stderr.writelines(f"{line}\n" for line in _report(broken, [] if options.write else stale(promised, now)))
+    now = generated()
+    broken = incompatible(checked_in(), now)
+    sys.stderr.writelines(f"{line}\n" for line in _report(broken))
     if broken and not options.break_promises:
         return 1
-    if options.write:
-        write(now)
-        return 0
-    return 1 if stale(promised, now) else 0
+    if not options.write:
+        return files.check(_texts(now))
+    write(now)
+    return 0
 
 
-def _report(broken: Sequence[Break], outdated: Sequence[str]) -> Iterator[str]:
+def _report(broken: Sequence[Break]) -> Iterator[str]:
     for one in broken:
         source, event, _ = one.event.split(".")
         reached = [name for known in SOURCES if known == source for name in readers_of(known, event)]
         yield f"broken promise: {one}" + (f"; read by {', '.join(reached)}" if reached else "")
-    yield from (f"not up to date: {path}; run python -m shared.contracts.schema --write" for path in outdated)
 
 
 if __name__ == "__main__":

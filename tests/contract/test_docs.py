@@ -9,7 +9,7 @@ import pytest
 
 from deploy.compose import secrets
 from deploy.sandbox.settings import SandboxSettings as SandboxSettings
-from passage.openapi import FOLDER
+from passage.openapi import FILES
 from shared.db.migrate import SERVICES
 from shared.settings import ServiceSettings
 
@@ -81,7 +81,7 @@ def test_a_how_to_names_settings_that_exist(page, settings):
 @pytest.mark.parametrize("page", HOW_TO, ids=name)
 def test_a_how_to_names_addresses_and_codes_that_exist(page, code):
     words = page.read_text(encoding="utf-8")
-    paths = {path for file in FOLDER.glob("*.json") for path in json.loads(file.read_text())["paths"]}
+    paths = {path for file in FILES.folder.glob("*.json") for path in json.loads(file.read_text())["paths"]}
     assert set(re.findall(r"clinic\.example(/webhooks/[\w/]*\w)", words)) - paths == set()
     spoken = {"email_verified", "jwks_uri", "auth_time", "acr_values", "max_age", "client_secret_basic"}  # OpenID's own
     assert {word for word in set(CODE_WORD.findall(words)) - spoken if word not in code} == set()

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -15,7 +16,9 @@ from shared.http.describing import ACCESS, JSON
 from shared.http.problems import MEDIA_TYPE
 
 Document = dict[str, Any]
-KEPT: dict[str, Document] = {file.stem: json.loads(file.read_text()) for file in sorted(openapi.FOLDER.glob("*.json"))}
+KEPT: dict[str, Document] = {
+    file.stem: json.loads(file.read_text()) for file in sorted(openapi.FILES.folder.glob("*.json"))
+}
 
 
 def operations(document: Document) -> Iterator[tuple[str, Document]]:
@@ -23,11 +26,11 @@ def operations(document: Document) -> Iterator[tuple[str, Document]]:
         yield from ((f"{method.upper()} {path}", operation) for method, operation in methods.items())
 
 
-def test_what_is_out_of_date_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(openapi, "FOLDER", tmp_path)
+def test_what_is_out_of_date_is_named(tmp_path):
     (tmp_path / "gone.json").write_text("{}")
     (tmp_path / "intake.json").write_text("old")
-    assert openapi.stale({"intake.json": "new", "added.json": ""}) == ["added.json", "gone.json", "intake.json"]
+    files = replace(openapi.FILES, folder=tmp_path)
+    assert files.stale({"intake.json": "new", "added.json": ""}) == ["added.json", "gone.json", "intake.json"]
 
 
 @pytest.mark.parametrize("name", KEPT)
