@@ -22,7 +22,7 @@ import uvloop
 
 from benchmarks.harness import Figure, Stage, plain, quantile
 from benchmarks.harness.events import fill, lead, own_box, way
-from benchmarks.harness.published import kernel_service, published
+from benchmarks.harness.published import kernel_service, published, writing
 from benchmarks.latency import at_rate
 from shared.contracts.base import Event, Source
 from shared.contracts.intake import Channel, MessageReceived
@@ -30,8 +30,6 @@ from shared.http.issuer_client import Tokens
 from shared.http.staff_sessions import StaffSessions
 from shared.ids import new_id
 from shared.security.keyring import Keyring
-from shared.service import Service
-from shared.settings import ServiceSettings
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -192,25 +190,20 @@ def _write(settings: dict[str, Any], shown: Sequence[UUID], seconds: float, firs
 
 async def _writing(settings: dict[str, Any], shown: Sequence[UUID], seconds: float, first: int) -> dict[int, float]:
     """Words of the people shown, in turn; when each was committed."""
-    service = Service("intake", ServiceSettings(**settings))
-    await service.start()
     committed: dict[int, float] = {}
 
-    async def one(number: int, kept: bool) -> None:
-        patient = shown[number % SHOWN]
-        said = MessageReceived(
-            patient_id=patient, message_id=new_id(), channel=Channel.TEXT,
-            body=own_box(patient).seal(f"mark-{first + number:06d}"), received_at=datetime.now(UTC),
-        )  # fmt: skip
-        async with service.transaction(actor="patient") as uow:
-            uow.publish(said)
-        if kept:
-            committed[first + number] = time.perf_counter()
+    async with writing(settings) as service:
 
-    try:
-        await eventually(lambda: service.relay is not None and service.relay.leading, timeout=30)
+        async def one(number: int, kept: bool) -> None:
+            patient = shown[number % SHOWN]
+            said = MessageReceived(
+                patient_id=patient, message_id=new_id(), channel=Channel.TEXT,
+                body=own_box(patient).seal(f"mark-{first + number:06d}"), received_at=datetime.now(UTC),
+            )  # fmt: skip
+            async with service.transaction(actor="patient") as uow:
+                uow.publish(said)
+            if kept:
+                committed[first + number] = time.perf_counter()
+
         await at_rate(one, RATE, seconds)
-        await asyncio.sleep(1)  # the relay of this process still has the last ones in hand
-    finally:
-        await service.stop()
     return committed

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.harness import Figure, Stage, plain
+from benchmarks.harness.stage import pss
 from deploy.embedded.stack import Stack
 from deploy.embedded.wiring import PROCESSES
 from shared.db.migrate import SERVICES
@@ -32,14 +33,14 @@ async def measure(stage: Stage) -> list[Figure]:
             for name in SERVICES
         ]
         kafka_share = await _share(pids, seconds)
-        memory = sum(_pss(pid) for pid in pids)
+        memory = sum(pss(pid) for pid in pids)
     stage.say("the stack of make up")
     with TemporaryDirectory(prefix="passage-bench-") as folder:
         stack, _ = await started(Path(folder) / "state")
         try:
             services, broker = _pids(stack, PROCESSES), _pids(stack, ("broker",))
             embedded_share, broker_share = await asyncio.gather(_share(services, seconds), _share(broker, seconds))
-            embedded_memory = sum(_pss(pid) for pid in services)
+            embedded_memory = sum(pss(pid) for pid in services)
         finally:
             await stack.stop()
     return [
@@ -66,8 +67,3 @@ def _ticks(pid: int) -> int:
     """Processor time of a process and of the children that it waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15]))
-
-
-def _pss(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1_024

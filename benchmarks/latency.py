@@ -19,14 +19,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.harness import Figure, Stage, compared, in_turn, quantile
 from benchmarks.harness.events import SEALED, fill, lead
-from benchmarks.harness.published import kernel_service
+from benchmarks.harness.published import kernel_service, writing
 from shared.consuming import Consumes
 from shared.contracts.envelope import Envelope
-from shared.contracts.intake import Channel, LeadCreated, MessageReceived
+from shared.contracts.intake import Channel, MessageReceived
 from shared.ids import new_id
 from shared.security.keyring import Keyring
-from shared.service import Service
-from shared.settings import ServiceSettings
 from shared.uow import UnitOfWork
 from tests.support.waiting import eventually
 from tests.support.world import World
@@ -70,21 +68,16 @@ async def measure(stage: Stage) -> list[Figure]:
 async def _ours(
     world: World, other: ProcessPoolExecutor, patients: list[UUID], rate: int, seconds: float
 ) -> list[float]:
-    consumes, arrived, known = Consumes(), Times(), set[UUID]()
+    consumes, arrived = Consumes(), Times()
 
     async def on_message(_uow: UnitOfWork, event: MessageReceived, _at: Envelope) -> None:
         arrived.setdefault(event.message_id, time.perf_counter())
 
-    async def on_lead(_uow: UnitOfWork, event: LeadCreated, _at: Envelope) -> None:
-        known.add(event.patient_id)
-
     consumes(MessageReceived)(on_message)
-    consumes(LeadCreated)(on_lead)
     settings = world.wiring.settings("intake")
-    async with kernel_service(world, "assessment", consumes=consumes) as reader:
+    async with kernel_service(world, "assessment", consumes=consumes):
         loop = asyncio.get_running_loop()
         sent: Times = await loop.run_in_executor(other, _write, settings, patients, rate, seconds)
-        assert reader.consumer is not None
         await eventually(lambda: sent.keys() <= arrived.keys(), timeout=60)
     return [(arrived[key] - at) * 1_000 for key, at in sent.items()]
 
@@ -94,27 +87,21 @@ def _write(settings: dict[str, Any], patients: list[UUID], rate: int, seconds: f
 
 
 async def _writing(settings: dict[str, Any], patients: list[UUID], rate: int, seconds: float) -> Times:
-    service = Service("intake", ServiceSettings(**settings))
-    await service.start()
-    assert service.relay is not None
     committed = Times()
 
-    async def one(number: int, kept: bool) -> None:
-        event = MessageReceived(
-            patient_id=patients[number % len(patients)], message_id=new_id(), channel=Channel.TEXT, body=SEALED,
-            received_at=datetime.now(UTC),
-        )  # fmt: skip
-        async with service.transaction(actor="patient") as uow:
-            uow.publish(event)
-        if kept:
-            committed[event.message_id] = time.perf_counter()
+    async with writing(settings) as service:
 
-    try:
-        await eventually(lambda: service.relay is not None and service.relay.leading, timeout=30)
+        async def one(number: int, kept: bool) -> None:
+            event = MessageReceived(
+                patient_id=patients[number % len(patients)], message_id=new_id(), channel=Channel.TEXT, body=SEALED,
+                received_at=datetime.now(UTC),
+            )  # fmt: skip
+            async with service.transaction(actor="patient") as uow:
+                uow.publish(event)
+            if kept:
+                committed[event.message_id] = time.perf_counter()
+
         await at_rate(one, rate, seconds)
-        await asyncio.sleep(1)  # the relay of this process still has the last ones in hand
-    finally:
-        await service.stop()
     return committed
 
 

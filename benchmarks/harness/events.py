@@ -30,16 +30,19 @@ def updated(patient: UUID, number: int = 0) -> LeadUpdated:
 
 def own_box(patient: UUID) -> Box:
     """What opens and seals for a patient of `lead`."""
-    return Box(patient, patient.bytes * (KEY // 16))
+    return Box(patient, _key(patient))
+
+
+def _key(patient: UUID) -> bytes:
+    return patient.bytes * (KEY // 16)
 
 
 def lead(keyring: Keyring, patient: UUID) -> LeadCreated:
     """A new patient with a key of their own, as intake tells it."""
-    key = patient.bytes * (KEY // 16)
-    box = Box(patient, key)
+    box = own_box(patient)
     return LeadCreated(
         patient_id=patient,
-        key=keyring.wrap(patient, key),
+        key=keyring.wrap(patient, _key(patient)),
         channel=Channel.WEB,
         name=box.seal("Jo Doe"),
         contact=box.seal_json({"phone": "+13035550148", "email": None}),
@@ -57,7 +60,7 @@ def story(keyring: Keyring, patient: UUID) -> list[tuple[Source, Event]]:
     starts = datetime.now(UTC) + timedelta(days=2)
     booked = ConsultationScheduled(
         patient_id=patient, appointment_id=appointment, starts_at=starts, ends_at=starts + timedelta(hours=1),
-        zone="America/Denver", provider_id="osei", mode="video", booked_by="staff", policy_hash="0123456789abcdef",
+        zone="America/Denver", provider_id="osei", mode="video", booked_by="staff", policy_hash=HASH,
     )  # fmt: skip
     raised = TaskRaised(
         task_id=task, patient_id=patient, kind="answer-lead", occurrence="first", role="front_desk",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -64,6 +65,19 @@ async def kernel_service(
         if service.consumer is not None:
             await eventually(service.consumer.partitions, timeout=60)  # joining a group may take seconds
         yield service
+    finally:
+        await service.stop()
+
+
+@asynccontextmanager
+async def writing(settings: dict[str, Any]) -> AsyncIterator[Service]:
+    """Intake's log and relay without its doors, for a process that only writes; at the end all of it is published."""
+    service = Service("intake", ServiceSettings(**settings))
+    await service.start()
+    try:
+        await eventually(lambda: service.relay is not None and service.relay.leading, timeout=30)
+        yield service
+        await asyncio.sleep(1)  # the relay of this process still has the last ones in hand
     finally:
         await service.stop()
 

@@ -15,7 +15,6 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import asyncpg
 import httpx
@@ -24,7 +23,7 @@ import uvloop
 from benchmarks.accept import UNLIMITED
 from benchmarks.harness import Stage
 from benchmarks.harness.load import People
-from benchmarks.harness.stage import Process
+from benchmarks.harness.stage import Process, pss
 from services.intake.api.producers import add_api_key
 
 SERVICES = ("intake", "assessment", "scheduling", "notifications", "dashboard")
@@ -44,12 +43,6 @@ select (select count(*) from pg_stat_activity where datname = current_database()
        (select count(*) from intake.streams s left join dashboard.inbox i on (i.source, i.subject) = (1, s.subject)
          where coalesce(i.sequence, 0) < s.sequence) as behind
 """
-
-
-def pss(pid: int) -> float:
-    """A process's own share of the memory that it uses, in MB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
