@@ -125,9 +125,6 @@ class Person:
     """One browser."""
 
     http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, follow_redirects=True))
-    authenticator: Authenticator | None = None
-    typed: list[tuple[str, str]] = field(default_factory=list)
-    """Field and words of everything that they typed; what is only chosen is not among it."""
 
     async def open(self, url: str) -> Page:
         """Go to an address."""
@@ -137,32 +134,14 @@ class Person:
         """Fill a form in and send it from its page; what is not named stays as it was."""
         filled: dict[str, Any] = {name: value for name, value in form.fields.items() if value}
         filled.update({name: value for name, value in values.items() if value is not None})
-        self.typed.extend((name, said) for name, said in values.items() if said and said not in _offered(form, name))
         target = urljoin(page.url, form.action or page.url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
         headers = {"accept": "text/html", "origin": origin, "referer": page.url}
         return page_of(await self.http.post(target, data=filled, headers=headers))
 
-    async def sign_in(self, dashboard: str, login: dict[str, str]) -> Page:
-        """User name, password and code on the issuer's pages; ends on the board."""
-        self.authenticator = Authenticator(login["totp_secret"])
-        page = await self.open(dashboard)
-        page = await self.send(page, page.form("/password"), username=login["id"], password=login["password"])
-        return await self.confirm(page)
-
-    async def confirm(self, page: Page, **also: str) -> Page:
-        """Give the authenticator's code where it is asked for."""
-        assert self.authenticator is not None
-        form = next(form for form in page.forms if "code" in form.fields)
-        return await self.send(page, form, code=self.authenticator.code(), **also)
-
     async def close(self) -> None:
         """Close the browser."""
         await self.http.aclose()
-
-
-def _offered(form: Form, name: str) -> list[str]:
-    return form.choices.get(name, [])
 
 
 def page_of(answer: httpx.Response) -> Page:

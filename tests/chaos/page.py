@@ -8,8 +8,8 @@ import contextlib
 import asyncpg
 import httpx
 
-from passage.demo.browser import Person
 from tests.chaos.arena import AWAY, Arena
+from tests.support.person import Person
 
 PROJECTION = """
 select source || '/' || subject as place, max(sequence) as sequence from dashboard.story group by 1

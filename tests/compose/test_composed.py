@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from passage.demo.browser import Person
 from tests.support.composed import Composed, browser, why_not
+from tests.support.person import Person
 from tests.support.waiting import eventually
 
 WHY_NOT = why_not()

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from passage.context import NotConfigured
-from passage.demo.browser import Person
 from passage.demo.cast import CAST
 from passage.demo.run import MARK, run
 from passage.demo.stage import Stage
+from tests.support.person import Person
 from tests.support.stack import Terminal, processes_mentioning
 from tests.support.waiting import eventually
 

@@ -12,9 +12,10 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from passage.demo.browser import Page, Person
+from passage.demo.browser import Page
 from shared.db.migrate import SERVICES
 from tests.support import secrecy
+from tests.support.person import Person
 from tests.support.secrecy import Needle
 from tests.support.story import MAILBOX, PHONE, Story
 from tests.support.waiting import eventually

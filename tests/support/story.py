@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from deploy.embedded.stack import Stack
-from passage.demo.browser import Page, Person
+from passage.demo.browser import Page
 from tests.support.collector import Collector
+from tests.support.person import Person
 from tests.support.waiting import eventually
 
 PHONE, MAILBOX = "+18015550148", "jonah@example.org"
