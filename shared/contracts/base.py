@@ -26,16 +26,18 @@ Moment = AwareDatetime
 
 
 class Contract(BaseModel):
-    """Frozen and tolerant: added fields pass by."""
+    """Frozen and tolerant: added fields pass by. The line under a field says what it is, in the schemas too."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_timedelta="iso8601")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_timedelta="iso8601", use_attribute_docstrings=True)
 
 
 class WrappedKey(Contract):
     """A patient's data key, wrapped by the clinic's key `kid`."""
 
     kid: Code
+    """The name of the clinic's key that wraps it; rotation gives a new one."""
     wrapped: str = Field(min_length=16, max_length=512)
+    """The key under AES-256-GCM, bound to its subject; base64 without padding."""
 
 
 class Event(Contract):
@@ -58,6 +60,7 @@ class PatientEvent(Event):
     """A fact about one patient."""
 
     patient_id: UUID
+    """Whose fact it is; never rewritten, also not when two patients turn out to be one."""
 
     @property
     def subject(self) -> UUID:

@@ -11,6 +11,10 @@ class ReplayRequested(Contract):
     """A consumer misses an event: publish this subject again, from this sequence on."""
 
     source: Source
+    """Whose event is missing."""
     subject: UUID
+    """Of whom: the key of the topic."""
     from_sequence: int
+    """The first that is missing; this and all later ones are published again."""
     group: str
+    """The consumer group that asks."""

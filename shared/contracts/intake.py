@@ -40,53 +40,81 @@ class LeadCreated(PatientEvent):
     """
 
     key: WrappedKey | None
+    """The patient's data key, wrapped by the clinic's; null only after erasure."""
     channel: Channel
+    """The door that they came through."""
     name: Sealed | None = None
+    """The whole name as the person wrote it; null where they gave none."""
     contact: Sealed
+    """A JSON object `{"phone": E.164 or null, "email": address or null}`; sealed."""
     has_phone: bool
+    """Whether `contact` holds a phone number: known without opening it."""
     has_email: bool
+    """Whether `contact` holds an address: known without opening it."""
     language: Language
+    """What they are spoken to in: one that the clinic speaks."""
     zone: Zone | None = None
+    """Their IANA time zone; null: the clinic's."""
     message: Sealed | None = None
+    """Their own words; null where they left none."""
     consents: tuple[ConsentKind, ...] = ()
+    """What they agreed to with this contact; each also comes as a ConsentGiven."""
     campaign: Code | None = None
+    """Where they heard of the clinic, in the producer's word."""
     answer_due: Moment | None = None
+    """Until when a person is to have answered, by the clinic file's hours."""
 
 
 class LeadUpdated(PatientEvent):
     """Something about the person became known or changed; null means unchanged. `changed` names the fields."""
 
     changed: tuple[Code, ...]
+    """The names of the fields that changed: `name`, `contact`, `language`, `date_of_birth`, …"""
     name: Sealed | None = None
+    """The name as it is now."""
     contact: Sealed | None = None
+    """Phone and address as they are now, both: `{"phone": …, "email": …}`; sealed."""
     has_phone: bool | None = None
+    """Whether there is a phone number now."""
     has_email: bool | None = None
+    """Whether there is an address now."""
     language: Language | None = None
+    """What they are spoken to in from now on."""
     zone: Zone | None = None
+    """Their IANA time zone from now on."""
     date_of_birth: Sealed | None = None
+    """The day, as ISO 8601 (`1980-04-02`); sealed."""
     message: Sealed | None = None
+    """What they wrote with it."""
     channel: Channel | None = None
+    """The door by which it became known; null where staff wrote it."""
     answer_due: Moment | None = None
+    """Until when a person is to answer; null: nothing new to answer."""
 
 
 class LeadMerged(PatientEvent):
     """`absorbed_id` turned out to be this patient. Ids are never rewritten: consumers follow the alias."""
 
     absorbed_id: UUID
+    """The id that from now on means `patient_id`."""
     reason: Code
+    """Why they are held to be one person: a code of whoever decided it."""
 
 
 class LeadUnmerged(PatientEvent):
     """The merge was wrong; `absorbed_id` stands for itself again."""
 
     absorbed_id: UUID
+    """The id that means a person of its own again."""
     reason: Code
+    """Why they are held to be two after all."""
 
 
 class LeadClosed(PatientEvent):
     """The clinic will not follow this contact further; a new contact reopens it."""
 
     reason: Code
+    """Why, as a code that the front desk chose."""
 
 
 class MessageReceived(PatientEvent):
@@ -96,30 +124,45 @@ class MessageReceived(PatientEvent):
     """
 
     message_id: UUID
+    """This message, for good."""
     channel: Channel
+    """The door that it came by."""
     body: Sealed
+    """Their words, or what the caller said; sealed. Empty text where they left none."""
     keyword: Literal["stop", "start", "help"] | None = None
+    """What it means to every carrier, recognised at once; null: words for a person."""
     media: int = Field(default=0, ge=0, le=100)
+    """How many pictures or recordings came with it; they stay in intake."""
     missed_call: bool = False
+    """They called, nobody spoke with them and they left no words; their number can be texted."""
     received_at: Moment
+    """When it reached intake."""
 
 
 class ConsentGiven(PatientEvent):
     """The person agreed to the text with this hash."""
 
     consent_id: UUID
+    """This consent, for good."""
     kind: ConsentKind
+    """What they allow."""
     text_hash: Hash
+    """SHA-256 of the very words that they agreed to, hexadecimal."""
     text_version: Code
+    """The version of these words in the clinic file."""
     language: Language
+    """The language in which they read them."""
     channel: Channel
+    """The door by which they agreed."""
 
 
 class ConsentRevoked(PatientEvent):
     """The person took it back; effective at once."""
 
     kind: ConsentKind
+    """What they allow no more."""
     channel: Channel
+    """The door by which they took it back."""
 
 
 class ExternalBookingReceived(PatientEvent):
@@ -130,24 +173,38 @@ class ExternalBookingReceived(PatientEvent):
     """
 
     vendor: Code
+    """The other system: `vagaro`."""
     external_id: Code
+    """The appointment's name there, for good."""
     starts_at: Moment
+    """When it begins."""
     ends_at: Moment
+    """When it ends."""
     status: Code
+    """`requested` (that system waits for a yes), `booked`, `completed`, `no-show` or `cancelled`."""
     service_title: Sealed | None = None
+    """What was booked, in that system's words; sealed."""
     provider_ref: Code | None = None
+    """With whom: a person's id in the clinic file where that is known, else the vendor's own."""
     changed_at: Moment
+    """When it became so there. Of two of one `external_id`, the later is true."""
 
 
 class ExternalBusyChanged(Event):
     """A resource is busy, or free again, by another system's calendar. No patient is involved."""
 
     busy_id: UUID
+    """This busy time, for good; its later changes carry the same id."""
     vendor: Code
+    """The other system: `vagaro`."""
     provider_ref: Code
+    """Who is busy: a person's id in the clinic file where that is known, else the vendor's own."""
     starts_at: Moment
+    """From when."""
     ends_at: Moment
+    """Until when."""
     removed: bool = False
+    """True: free again, nothing is left of it."""
 
     @property
     def subject(self) -> UUID:
@@ -162,4 +219,6 @@ class PatientErased(PatientEvent):
     """
 
     requested_at: Moment
+    """When it was asked for and done."""
     also: tuple[UUID, ...] = ()
+    """Ids of contacts and tasks with keys of their own that turned out to be about them; these go too."""

@@ -27,6 +27,18 @@ def test_every_schema_is_a_valid_json_schema(path):
     jsonschema.Draft202012Validator.check_schema(schema.checked_in()[path])
 
 
+@pytest.mark.parametrize("path", [path for path in schema.generated() if path.startswith("schemas/")])
+def test_every_field_says_in_one_line_what_it_is(path):
+    document = schema.generated()[path]
+    silent = [
+        f"{of['title']}.{name}"
+        for of in (document, *document.get("$defs", {}).values())
+        for name, field in of.get("properties", {}).items()
+        if not field.get("description") or "\n" in field["description"]
+    ]
+    assert silent == []
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_asyncapi_document_names_every_event_its_topic_and_its_files(source):
     document = schema.checked_in()[f"asyncapi/{source}.json"]
