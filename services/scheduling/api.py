@@ -14,8 +14,10 @@ from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.refusals import Refused, Taken
 from services.scheduling.handlers import changes, consultations, courses
 from services.scheduling.problems import facts_behind, no_longer, not_here, problem_of, taken
+from services.scheduling.repository import absences
 from services.scheduling.repository import calendar as repository
 from services.scheduling.views import (
+    AbsenceView,
     AppointmentView,
     Booking,
     Cancelling,
@@ -63,7 +65,7 @@ async def offers(
     """Free times, from the clinic's hours minus what is booked. With `appointment_id` those it could move to."""
     clinic = service.clinic
     begin = first or service.clock.now().astimezone(clinic.tz).date()
-    start, end = _midnight(service, begin), _midnight(service, begin + timedelta(days=days))
+    start, end = midnight(service, begin), midnight(service, begin + timedelta(days=days))
     if kind is AppointmentKind.SESSION:
         # Asks the broker, so before the transaction.
         await _require_current_facts(service)
@@ -141,7 +143,14 @@ async def reschedule(service: ServiceDep, who: Booker, appointment_id: UUID, bod
         found = await repository.find(uow.conn, appointment_id)
     if found is not None and found.session is not None:
         await _require_current_facts(service)
-    wanted = changes.Wanted(body.starts_at.astimezone(UTC), body.reason, body.provider_id, body.override)
+    wanted = changes.Wanted(
+        starts_at=body.starts_at.astimezone(UTC),
+        reason=body.reason,
+        provider_id=body.provider_id,
+        override=body.override,
+        monitor_id=body.monitor_id,
+        revision=body.revision,
+    )
     return await _change(service, who, lambda uow: changes.reschedule(uow, appointment_id, wanted), wanted.starts_at)
 
 
@@ -172,9 +181,10 @@ async def of_patient(service: ServiceDep, who: Reader, patient_id: UUID) -> Pati
 async def of_day(service: ServiceDep, who: Reader, day: Date) -> Day:
     """One local date: who, which room, which people; the read is audited."""
     clinic = service.clinic
-    start, end = _midnight(service, day), _midnight(service, day + timedelta(days=1))
+    start, end = midnight(service, day), midnight(service, day + timedelta(days=1))
     async with service.transaction(actor=who.actor) as uow:
         found = await repository.many(uow.conn, repository.BETWEEN, start, end)
+        away = await absences.between(uow.conn, start, end)
         await audit(uow, action="read", what="day", subject=None, detail={"day": day.isoformat()})
     return Day(
         day=day,
@@ -182,6 +192,7 @@ async def of_day(service: ServiceDep, who: Reader, day: Date) -> Day:
         closed_because=clinic.hours.closed_because(day),
         opening=[(a.astimezone(clinic.tz), b.astimezone(clinic.tz)) for a, b in clinic.hours.intervals(day)],
         appointments=[AppointmentView.of(one) for one in found],
+        away=[AbsenceView.of(one, clinic.tz) for one in away],
     )
 
 
@@ -253,5 +264,6 @@ async def _require_current_facts(service: Service) -> None:
         raise facts_behind()
 
 
-def _midnight(service: Service, day: date) -> datetime:
+def midnight(service: Service, day: date) -> datetime:
+    """When a day of the clinic begins."""
     return datetime.combine(day, time(), service.clinic.tz).astimezone(UTC)

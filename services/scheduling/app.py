@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from services.scheduling import api, api_day, pages
+from services.scheduling import api, api_absences, api_day, pages
 from services.scheduling.consumers import consumes
 from services.scheduling.jobs import plan_courses
 from services.scheduling.settings import Settings
@@ -16,5 +16,5 @@ from shared.web.pages import Pages
 def create(settings: Settings | None = None) -> FastAPI:
     """The service, not yet started."""
     service = Service("scheduling", settings or Settings(), consumes=consumes, jobs=[plan_courses], hears=True)
-    routers = [api.router, api_day.router, pages.staff_router, pages.router, tasks, dead_letters]
+    routers = [api.router, api_day.router, api_absences.router, pages.staff_router, pages.router, tasks, dead_letters]
     return create_app(service, title="Scheduling", routers=routers, pages=Pages("services.scheduling"))

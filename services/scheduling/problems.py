@@ -23,6 +23,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "not-today": ("This session is on another day.", "Open the session of today."),
     "no-prescriber": ("Only somebody who may prescribe today gives the medicine.", "Ask a prescriber."),
     "no-licence": ("Your licence is not valid today.", "Ask a provider whose licence is valid."),
+    "changed": ("It was changed meanwhile.", "Look at it again."),
+    "nobody": ("The clinic has no such person.", "Choose somebody of the clinic."),
+    "past": ("That time is over.", "Choose a time to come."),
+    "not-ours": ("Another system's calendar says so.", "Take it back there; it is taken over from there."),
     "not-to-sign": ("There is nothing here that a provider may sign past.", "Look at the gates again."),
 }
 GATES = {
@@ -120,7 +124,7 @@ def problem_of(refused: Refused, clinic: Clinic) -> Problem:
         return facts_behind()
     message, remedy = SENTENCES[refused.code]
     field = FieldProblem("starts_at", message, remedy)
-    if refused.code in {"no-approval", "route-not-offered", "not-today", "not-to-sign"}:
+    if refused.code in {"no-approval", "route-not-offered", "not-today", "not-to-sign", "not-ours", "changed"}:
         return Conflict(message, code=refused.code.replace("-", "_"), title="This can't be done now", remedy=remedy)
     return Invalid(code=refused.code.replace("-", "_"), fields=[field])
 

@@ -1,16 +1,18 @@
 """What the API takes and gives. Moments carry the clinic's offset."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment, Session
 from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.sessions import Slot
+from services.scheduling.handlers.standing_in import Part
+from services.scheduling.repository.absences import Absence
 from shared.contracts.scheduling import AppointmentKind
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
@@ -37,6 +39,9 @@ Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Reason = Literal["patient", "clinic", "illness", "transport", "fasting", "other"]
 
 
+LONGEST_ABSENCE = timedelta(days=92)
+
+
 class Body(BaseModel):
     """What a caller sends; unknown fields are refused by name."""
 
@@ -60,12 +65,18 @@ class Cancelling(Body):
 
 
 class Moving(Body):
-    """Where it goes. `override` is a provider's reason for a gap longer than the policy's."""
+    """Where it goes, and to whom; with its own time it is handed to others and nothing else changes.
+
+    `override` is a provider's reason for a gap longer than the policy's. With `revision` it is refused where it was
+    changed since.
+    """
 
     starts_at: Minute
     reason: Reason
     provider_id: Id | None = None
+    monitor_id: Id | None = None
     override: Note | None = None
+    revision: Annotated[int, Field(ge=0)] | None = None
 
 
 class SessionView(BaseModel):
@@ -151,6 +162,79 @@ class PatientCalendar(BaseModel):
     courses: list[CourseView]
 
 
+class Noting(Body):
+    """Who is away, from when to when."""
+
+    person_id: Id
+    starts_at: Minute
+    ends_at: Minute
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Self:
+        if not self.starts_at < self.ends_at <= self.starts_at + LONGEST_ABSENCE:
+            raise ValueError(f"Somebody is away for some time, {LONGEST_ABSENCE.days} days at most.")
+        return self
+
+
+class AbsenceView(BaseModel):
+    """Somebody is away. `noted_by` wrote it down here; without, another system's calendar says so.
+
+    `in_the_way` are the appointments that stand in that time.
+    """
+
+    id: UUID
+    person_id: str
+    starts_at: datetime
+    ends_at: datetime
+    noted_by: str | None
+    in_the_way: list[UUID]
+
+    @classmethod
+    def of(cls, one: Absence, tz: ZoneInfo) -> Self:
+        return cls(
+            id=one.id,
+            person_id=one.person_id,
+            starts_at=one.starts_at.astimezone(tz),
+            ends_at=one.ends_at.astimezone(tz),
+            noted_by=one.noted_by,
+            in_the_way=list(one.in_the_way),
+        )
+
+
+class Absences(BaseModel):
+    """In order of time."""
+
+    absences: list[AbsenceView]
+
+
+class StandInView(BaseModel):
+    """Somebody who may do it: "free", or why they can't ("booked", "away", "off")."""
+
+    person_id: str
+    standing: str
+
+
+class PartView(BaseModel):
+    """One person's part in an appointment, who has it, whether they are away then, and who could take it over."""
+
+    part: Literal["provider", "monitor"]
+    person_id: str
+    away: bool
+    others: list[StandInView]
+
+    @classmethod
+    def of(cls, one: Part) -> Self:
+        others = [StandInView(person_id=it.person_id, standing=it.standing) for it in one.others]
+        return cls(part=one.part, person_id=one.person_id, away=one.away, others=others)
+
+
+class StandInsView(BaseModel):
+    """Who could take over whose part of an appointment, at its own time."""
+
+    appointment: AppointmentView
+    parts: list[PartView]
+
+
 class OfferView(BaseModel):
     """A time that can be had. `provider_ids` are all who are free then, the preferred first."""
 
@@ -191,10 +275,11 @@ class Offers(BaseModel):
 
 
 class Day(BaseModel):
-    """One local date: what takes place, and when the clinic is open. Cancelled ones are left out."""
+    """One local date: what takes place, when the clinic is open, and who is away. Cancelled ones are left out."""
 
     day: date
     zone: str
     closed_because: str | None
     opening: list[tuple[datetime, datetime]]
     appointments: list[AppointmentView]
+    away: list[AbsenceView]

@@ -24,13 +24,15 @@ async def patient(calendar, desk):
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("place", ["book", "move", "cancel", "day", "people"])
+@pytest.mark.parametrize("place", ["book", "move", "cancel", "hand-over", "day", "people", "away"])
 async def test_pages_are_sound(window, calendar, patient, place, phone):
     second = (await calendar.sessions(patient))[1]
     path = {
         "book": f"/patients/{patient}/book",
         "move": f"/patients/{patient}/appointments/{second['id']}/reschedule",
         "cancel": f"/patients/{patient}/appointments/{second['id']}/cancel",
+        "hand-over": f"/patients/{patient}/appointments/{second['id']}/hand-over",
+        "away": "/today/away",
         "day": f"/today?day={second['starts_at'][:10]}",
         "people": f"/today?day={second['starts_at'][:10]}&by=people",
     }[place]

@@ -87,6 +87,18 @@ async def test_the_call_moves_with_the_session_and_goes_with_it(at_desk):
     assert "prep-unanswered" not in await at_desk.tasks(patient)
 
 
+async def test_a_session_that_is_only_handed_to_others_asks_nothing_again(at_desk):
+    patient, session = await booked(at_desk)
+    await says(at_desk, session, solids=True)
+    await at_desk.until(FIRST - CALL)
+    planned = await at_desk.events(patient)
+    await at_desk.move(session, FIRST)
+    assert await at_desk.events(patient) == planned, "the patient is told of nothing"
+    assert "prep-unanswered" in await at_desk.tasks(patient)
+    await says(at_desk, session, fluids=True)
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+
+
 async def test_over_the_page_each_point_has_its_own_answer_and_silence_becomes_a_call(world, eventually):
     async with told(world) as stack:
         patient, sessions, page = await stack.approved()

@@ -141,3 +141,75 @@ async def test_an_appointment_is_not_shown_under_somebody_else(office: Office) -
     first = (await office.calendar.course(patient))[0]
     async with await office.desk.as_staff("dana") as browser:
         assert await _status(browser, f"/patients/{other}/appointments/{first['id']}/cancel") == 404
+
+
+async def test_one_appointment_is_handed_to_somebody_else_at_its_own_time(office: Office) -> None:
+    patient = await office.patient()
+    second = (await office.calendar.course(patient))[1]
+    path = f"/patients/{patient}/appointments/{second['id']}/hand-over"
+    async with await office.desk.as_staff("dana") as browser:
+        await eventually(lambda: _shows(browser, f"/patients/{patient}", path))
+        shown = await page(browser, path)
+        assert "Instead of Dr Amara Osei" in shown
+        assert office.calendar.clinic.person(second["monitor_id"]).name in shown
+        seen = {"at": second["starts_at"], "revision": "0"}
+        nobody = await browser.post(path, data=seen)
+        assert nobody.status_code == 422
+        assert "Nobody was chosen." in nobody.text
+        answer = await browser.post(path, data={**seen, "provider": "rios", "monitor": ""})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/patients/{patient}")
+        found = await office.calendar.get(f"/api/v1/appointments/{second['id']}")
+        assert (found["starts_at"], found["provider_id"]) == (second["starts_at"], "rios")
+        late = await browser.post(path, data={**seen, "provider": "osei"})
+        assert late.status_code == 409
+        assert "It was changed meanwhile." in late.text
+        await eventually(lambda: _shows(browser, f"/patients/{patient}", "is with Dr Lucía Ríos and "))
+    async with await office.desk.as_staff("tran") as browser:
+        assert await _status(browser, path) == 403
+
+
+async def test_a_provider_is_ill_for_a_day_and_everything_of_theirs_goes_to_others(office: Office) -> None:
+    patients = [await office.patient() for _ in range(2)]
+    offers = await office.calendar.offers(mode="video", days=40)
+    at = [one["starts_at"] for one in offers if {"osei", "rios"} <= set(one["provider_ids"])]
+    for day in dict.fromkeys(one[:10] for one in reversed(at)):
+        taken = (await office.calendar.get(f"/api/v1/days/{day}"))["appointments"]
+        if not [one for one in taken if one["provider_id"] == "osei"]:
+            break
+    booked = [
+        await office.calendar.book(patient, start, provider_id="osei")
+        for patient, start in zip(patients, [one for one in at if one[:10] == day][::3], strict=False)
+    ]
+    async with await office.desk.as_staff("dana") as browser:
+        form = {"person": "osei", "first": day, "last": "", "from": "", "until": ""}
+        backwards = await browser.post("/today/away", data={**form, "from": "12:00", "until": "11:00"})
+        assert backwards.status_code == 422
+        assert "It ends before it begins." in backwards.text
+        noted = await browser.post("/today/away", data=form)
+        assert noted.status_code == 303, noted.text
+        cover = noted.headers["location"]
+        shown = await page(browser, cover)
+        assert "2 appointments stand in that time." in shown
+        for by in ("rooms", "people"):
+            drawn = await page(browser, f"/today?day={day}&by={by}")
+            assert "away all day" in drawn
+            assert "Dr Amara Osei is away" in drawn
+            assert cover in drawn
+        pressed: dict[str, str] = {}
+        for one in booked:
+            mark = f":{one['id']}"
+            pressed |= {f"at{mark}": one["starts_at"], f"revision{mark}": "0", f"provider{mark}": "rios"}
+        answer = await browser.post(cover, data=pressed)
+        assert (answer.status_code, answer.headers["location"]) == (303, cover)
+        assert "Nothing stands in that time any more." in await page(browser, cover)
+        again = await browser.post(cover, data=pressed)
+        assert again.status_code == 409
+        for one in booked:
+            assert (await office.calendar.get(f"/api/v1/appointments/{one['id']}"))["provider_id"] == "rios"
+        answer = await browser.post(f"{cover}/back")
+        assert answer.status_code == 303, answer.text
+        assert "Nobody is away." in await page(browser, "/today/away")
+
+
+async def _shows(browser: httpx.AsyncClient, path: str, words: str) -> bool:
+    return words in (await browser.get(path)).text

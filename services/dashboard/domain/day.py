@@ -69,12 +69,33 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """Somebody is away, as far as it is this day's; moments in the clinic's zone. `in_the_way` is booked then."""
+
+    id: UUID
+    person_id: str
+    at: datetime
+    until: datetime
+    in_the_way: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """An absence in a person's column, in minutes from the top of the day."""
+
+    away: Away
+    start: int
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A room or a person. `off` are the stretches (start, minutes) in which they are not here."""
+    """A room or a person. `off` are the stretches (start, minutes) in which they don't work; `leave` is besides."""
 
     id: str
     blocks: tuple[Block, ...]
     off: tuple[tuple[int, int], ...] = ()
+    leave: tuple[Leave, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,7 @@ class Grid:
         return down if 0 <= down < (self.last - self.first) * 60 else None
 
 
-def grid(clinic: Clinic, day: date, visits: Sequence[Visit], by: By) -> Grid:
+def grid(clinic: Clinic, day: date, visits: Sequence[Visit], by: By, away: Sequence[Away] = ()) -> Grid:
     """The day by rooms or by people. Every room and everybody who may treat then has a column, also an empty one."""
     opening = [(a.astimezone(clinic.tz), b.astimezone(clinic.tz)) for a, b in clinic.hours.intervals(day)]
     ends = [it.session.room_until if it.session else it.until for it in visits]
@@ -100,7 +121,7 @@ def grid(clinic: Clinic, day: date, visits: Sequence[Visit], by: By) -> Grid:
     first = min(moments, default=8 * 60) // 60
     last = -(-max([*(_until(b, day) for _, b in opening), *(_until(end, day) for end in ends)], default=18 * 60) // 60)
     columns = _rooms(clinic, visits, first) if by == "rooms" else _people(clinic, day, visits, first, last)
-    return Grid(first, last, tuple(_abreast(column) for column in columns))
+    return Grid(first, last, tuple(_absent(_abreast(column), away, first, last) for column in columns))
 
 
 def _rooms(clinic: Clinic, visits: Sequence[Visit], first: int) -> Iterable[Column]:
@@ -190,6 +211,17 @@ def _lanes(cluster: Sequence[Block]) -> list[Block]:
         ends[lane : lane + 1] = [block.start + block.minutes]
         found.append(replace(block, lane=lane))
     return [replace(block, lanes=len(ends)) for block in found]
+
+
+def _absent(column: Column, away: Sequence[Away], first: int, last: int) -> Column:
+    """With when this person is away, as far as the day is drawn."""
+    found = []
+    for one in away:
+        start = max(_minute(one.at) - first * 60, 0)
+        end = min(_until(one.until, one.at.date()), last * 60) - first * 60
+        if one.person_id == column.id and end > start:
+            found.append(Leave(one, start, end - start))
+    return replace(column, leave=tuple(found)) if found else column
 
 
 def _off(here: Sequence[tuple[datetime, datetime]], day: date, first: int, last: int) -> tuple[tuple[int, int], ...]:

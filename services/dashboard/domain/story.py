@@ -155,6 +155,17 @@ def _appointment(name: str, *, said: str | None = None) -> Callable[[Payload], L
     return make
 
 
+def _moved(p: Payload) -> Line:
+    """Moved, or handed to others at its own time."""
+    if p["was_at"] != p["starts_at"]:
+        return _appointment("AppointmentRescheduled")(p)
+    people = {name: p[name] for name in ("provider_id", "monitor_id") if p.get(name)}
+    key = "story.AppointmentHandedOver_two" if len(people) == 2 else "story.AppointmentHandedOver"
+    kind = phrase(f"appointment.{p['kind']}")
+    note = phrase("story.reason", reason=phrase(f"reason.{p['reason']}"))
+    return Line("calendar", Phrase(key, {"kind": kind, "at": _moment(p["starts_at"]), **people}), note)
+
+
 def _checked_in(p: Payload) -> Line:
     gates = tuple(phrase(f"gate.{code}") for code in p.get("gates", ()))
     return Line("done", phrase("story.SessionCheckedIn"), phrase("story.gates", gates=gates) if gates else None)
@@ -250,7 +261,7 @@ _LINES: dict[str, Callable[[Payload], Line]] = {
     "ChartReopened": _simple("ChartReopened", "paper"),
     "ConsultationScheduled": _consultation,
     "SessionScheduled": _session,
-    "AppointmentRescheduled": _appointment("AppointmentRescheduled"),
+    "AppointmentRescheduled": _moved,
     "AppointmentCancelled": _appointment("AppointmentCancelled", said="note"),
     "AppointmentNoShow": _appointment("AppointmentNoShow"),
     "SessionCheckedIn": _checked_in,

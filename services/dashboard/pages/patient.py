@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from services.dashboard.calls import call
 from services.dashboard.domain.board import card
-from services.dashboard.domain.facts import Approval, Patient
+from services.dashboard.domain.facts import Appointment, Approval, Patient
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import Line, line
@@ -119,10 +119,17 @@ async def _context(
         "full": len(told) == STORY_LIMIT,
         "course": course_of(facts),
         "ready": ready_for(facts, now, _escort(facts, box)),
+        "ahead": sorted(_ahead(facts, now), key=lambda it: it[1].starts_at),
         "approval": _signable(facts.assessment.approval),
         "needs": needs(live, words_of(request), (it for it in live.work.values() if it.patient_id in family), now),
         "readers": [reader for reader in readers if reader[0] != who.id],
     }
+
+
+def _ahead(facts: Patient, now: datetime) -> list[tuple[UUID, Appointment]]:
+    """What is booked and has not begun to be held."""
+    every = facts.scheduling.appointments.items()
+    return [(key, it) for key, it in every if it.standing == "booked" and it.ends_at > now]
 
 
 def _signable(approval: Approval | None) -> Approval | None:

@@ -1,7 +1,7 @@
 """The day: rooms and people from morning to evening; the facts are scheduling's."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
-from services.dashboard.domain.day import STEP, By, Session, Visit, grid
+from services.dashboard.domain.day import STEP, Away, By, Session, Visit, grid
 from services.dashboard.pages.booking_parts import clinic_of
 from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
+from shared.clinic import Clinic
 from shared.http.auth import Staff
 
 router = APIRouter(prefix="/today", include_in_schema=False)
@@ -46,7 +47,8 @@ async def _parts(request: Request, who: Staff, asked: date | None, by: By) -> di
     day = asked or dates.today
     found = await call(request, who, "scheduling", "GET", f"/api/v1/days/{day.isoformat()}")
     visits = [_visit(one) for one in found["appointments"]]
-    drawn = grid(clinic, day, visits, by)
+    away = away_on(clinic, day, found["away"])
+    drawn = grid(clinic, day, visits, by, away)
     return {
         "day": day,
         "by": by,
@@ -54,6 +56,9 @@ async def _parts(request: Request, who: Staff, asked: date | None, by: By) -> di
         "because": found["closed_because"],
         "visits": visits,
         "grid": drawn,
+        "away": away,
+        "roles": who.roles,
+        "alone": {visit.id: one for one in away for visit in visits if visit.id in one.in_the_way},
         "now_at": drawn.minute(dates.now, clinic) if day == dates.today else None,
         "people": {visit.id: _people(request, visit) for visit in visits},
         "name": live.name,
@@ -62,6 +67,21 @@ async def _parts(request: Request, who: Staff, asked: date | None, by: By) -> di
         "place": _place,
         "tall": _tall,
     }
+
+
+def away_on(clinic: Clinic, day: date, found: Sequence[dict[str, Any]]) -> list[Away]:
+    """Who is away on a day, as far as it is that day's."""
+    begin, end = (datetime.combine(day + timedelta(days=ahead), time(), clinic.tz) for ahead in (0, 1))
+    return [
+        Away(
+            UUID(one["id"]),
+            one["person_id"],
+            max(datetime.fromisoformat(one["starts_at"]).astimezone(clinic.tz), begin),
+            min(datetime.fromisoformat(one["ends_at"]).astimezone(clinic.tz), end),
+            frozenset(map(UUID, one["in_the_way"])),
+        )
+        for one in found
+    ]
 
 
 def _visit(found: dict[str, Any]) -> Visit:

@@ -112,9 +112,13 @@ async def _tell_course(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> No
 
 
 async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
-    """Withdraw what was planned for the old time, plan for the new one, and say so."""
+    """Withdraw what was planned for the old time, plan for the new one, and say so.
+
+    Handed to others at its own time, nothing changes for the patient: not even the revision, by which what was asked
+    for this time is known.
+    """
     patient, visit = await _both(uow, event.patient_id, event.appointment_id)
-    if event.revision <= visit.revision:
+    if event.revision <= visit.revision or (event.starts_at, event.ends_at) == (visit.starts_at, visit.ends_at):
         return
     await visits.move(
         uow.conn,

@@ -138,6 +138,11 @@ def preferring(free: Free, resource: str) -> Free:
     return {one: free[one] for one in sorted(free, key=lambda one: one != resource)}
 
 
+def only(free: Free, person: str | None) -> Free:
+    """Nobody but this person, where one is named."""
+    return free if person is None else {one: spans for one, spans in free.items() if one == person_id(person)}
+
+
 def _opening(clinic: Clinic, days: Iterable[date]) -> Spans:
     return merge(Span(*interval) for day in days for interval in clinic.hours.intervals(day))
 

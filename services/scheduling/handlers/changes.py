@@ -23,12 +23,22 @@ CONFLICT = "calendar-conflict"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Where an appointment is to go. `override` is a provider's reason for a gap that the policy finds too long."""
+    """Where an appointment is to go, or to whom it is handed: without a new time it stays where it is.
+
+    `override` is a provider's reason for a gap that the policy finds too long; `revision` is what who asks has seen.
+    """
 
     starts_at: datetime
     reason: str
     provider_id: str | None = None
     override: str | None = None
+    monitor_id: str | None = None
+    revision: int | None = None
+
+    def changes(self, found: Appointment) -> bool:
+        """Whether anything would be otherwise."""
+        asked = ((self.provider_id, found.provider_id), (self.monitor_id, found.monitor_id))
+        return self.starts_at != found.starts_at or any(wanted not in (None, now) for wanted, now in asked)
 
 
 async def cancel(uow: UnitOfWork, appointment_id: UUID, *, reason: str, note: str | None) -> Appointment | None:
@@ -85,7 +95,9 @@ async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
 
 
 async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> Appointment | None:
-    """Move it, and nothing else; None when there is no such appointment.
+    """Move it or hand it to others, and nothing else; None when there is no such appointment.
+
+    What the patient said of the way home and of preparing was for that time: at another one it is asked again.
 
     Raises:
         IllegalTransition, Taken, TooSoon, Spaced, Refused: it stays where it is.
@@ -98,16 +110,20 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     found = await repository.find(uow.conn, appointment_id, lock=True)
     if found is None:
         return None
-    if wanted.starts_at == found.starts_at and wanted.provider_id in (None, found.provider_id):
+    if wanted.revision not in (None, found.revision):
+        raise Refused("changed")
+    if not wanted.changes(found):
         raise Refused("unchanged")
-    consultations.require_notice(uow, wanted.starts_at)
+    if wanted.starts_at != found.starts_at:
+        consultations.require_notice(uow, wanted.starts_at)
     # Its own bookings must not stand in its way. What fails after this rolls them back into place.
     await repository.release(uow.conn, found.id)
     patients = await repository.family(uow.conn, found.patient_id)
     move = await (_move_session if found.session else _move_consultation)(uow, found, wanted, patients)
     moved, event = appointments.reschedule(found, move, reason=wanted.reason, policy_hash=uow.clinic.hash)
     await repository.save(uow.conn, moved)
-    await day.forget_answers(uow.conn, found.id, uow.now)
+    if moved.starts_at != found.starts_at:
+        await day.forget_answers(uow.conn, found.id, uow.now)
     uow.publish(event)
     await close_task(uow, kind=NO_SHOW_TASK, subject=found.patient_id, occurrence=str(found.id), outcome="rescheduled")
     await resolved(uow, found, "rescheduled")
@@ -116,7 +132,7 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
 
 async def _move_consultation(uow: UnitOfWork, found: Appointment, wanted: Wanted, patients: list[UUID]) -> Move:
     provider = wanted.provider_id or found.provider_id
-    offer = await consultations.choose(uow, found.mode, wanted.starts_at, provider, patients)
+    offer = await consultations.choose(uow, found.mode, wanted.starts_at, provider, patients, room=found.room_id)
     await consultations.take(uow, found, offer, patients)
     return Move(
         starts_at=offer.starts_at,
@@ -128,11 +144,13 @@ async def _move_consultation(uow: UnitOfWork, found: Appointment, wanted: Wanted
 
 async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, patients: list[UUID]) -> Move:
     session, shape = await require_approved(uow, found)
-    await _require_spacing(uow, found, session, wanted)
+    if wanted.starts_at != found.starts_at:
+        await _require_spacing(uow, found, session, wanted)
     start, end = wanted.starts_at, wanted.starts_at + timedelta(days=1)
-    slot = slot_at(await _site(uow, found, session, start, end, patients), shape, wanted.starts_at)
+    site = _by(await site_of(uow, found, session, start, end, patients), wanted)
+    slot = slot_at(site, shape, wanted.starts_at)
     if slot is None:
-        raise await _why_not(uow, session, shape, wanted.starts_at, patients)
+        raise await _why_not(uow, session, shape, wanted, patients)
     approval = await repository.approval(uow.conn, session.approval_id)
     if approval is None or slot.at.ends_at > approval.valid_until:
         raise Refused("approval-too-short")
@@ -161,7 +179,7 @@ async def free_times(uow: UnitOfWork, found: Appointment, first: datetime, last:
     patients = await repository.family(uow.conn, found.patient_id)
     others = await _others(uow, found, session)
     rules = house.rules_of(uow.clinic)
-    site = await _site(uow, found, session, first, last + timedelta(days=1), patients)
+    site = await site_of(uow, found, session, first, last + timedelta(days=1), patients)
     approval = await repository.approval(uow.conn, session.approval_id)
     step = timedelta(minutes=uow.clinic.appointments.consultation.step_minutes)
     return [
@@ -218,7 +236,7 @@ async def _others(uow: UnitOfWork, found: Appointment, session: Session) -> list
     ]
 
 
-async def _site(
+async def site_of(
     uow: UnitOfWork, found: Appointment, session: Session, start: datetime, end: datetime, patients: list[UUID]
 ) -> Site:
     """The house as it is, with the session's own people and room preferred."""
@@ -235,14 +253,19 @@ async def _site(
     )
 
 
-async def _why_not(
-    uow: UnitOfWork, session: Session, shape: Shape, starts_at: datetime, patients: list[UUID]
-) -> Refused:
+def _by(site: Site, wanted: Wanted) -> Site:
+    """With nobody but those who are asked for."""
+    leads, monitors = house.only(site.leads, wanted.provider_id), house.only(site.monitors, wanted.monitor_id)
+    return replace(site, leads=leads, monitors=monitors)
+
+
+async def _why_not(uow: UnitOfWork, session: Session, shape: Shape, wanted: Wanted, patients: list[UUID]) -> Refused:
+    starts_at = wanted.starts_at
     window = house.Window(starts_at, starts_at + timedelta(days=1))
     resources = [*house.resources(uow.clinic), *(house.patient_id(one) for one in patients)]
     ledger = await repository.ledger(uow.conn, resources, window.start, window.end)
     empty = house.session_site(uow.clinic, session.route, window, {}, away={}, lead=None, patients=patients)
-    slot = slot_at(empty, shape, starts_at)
+    slot = slot_at(_by(empty, wanted), shape, starts_at)
     if slot is None:
         return Refused("closed")
     needs = [*slot.needs(shape), *(Need(house.patient_id(one), patient_span(slot.at)) for one in patients)]

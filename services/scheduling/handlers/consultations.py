@@ -1,7 +1,7 @@
 """Booking a consultation, and the times at which one could be booked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -81,9 +81,15 @@ async def take(uow: UnitOfWork, booked: Appointment, offer: offers.Offer, patien
 
 
 async def choose(
-    uow: UnitOfWork, mode: Mode, starts_at: datetime, provider_id: str | None, patients: Sequence[UUID]
+    uow: UnitOfWork,
+    mode: Mode,
+    starts_at: datetime,
+    provider_id: str | None,
+    patients: Sequence[UUID],
+    *,
+    room: str | None = None,
 ) -> offers.Offer:
-    """Who and which room at exactly this time.
+    """Who and which room at exactly this time; `room` is taken where it is free.
 
     Raises:
         Taken: it would be possible if something were not taken. Refused: it never is.
@@ -95,6 +101,7 @@ async def choose(
     resources = [*house.resources(uow.clinic), *(house.patient_id(one) for one in patients)]
     ledger = await repository.ledger(uow.conn, resources, window.start, window.end)
     site = house.consultation_site(uow.clinic, window, ledger.taken, provider=provider_id, patients=patients)
+    site = replace(site, rooms=house.preferring(site.rooms, house.room_id(room or "")))
     offer = offers.offer_at(site, visit, starts_at)
     if offer is not None:
         return offer

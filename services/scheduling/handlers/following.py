@@ -1,20 +1,17 @@
 """What other services' events mean for the calendar."""
 
-import hashlib
-from datetime import UTC, datetime
-from uuid import UUID
-
-from services.scheduling.domain import appointments, house
-from services.scheduling.domain.appointments import Appointment, State
-from services.scheduling.handlers import changes, courses, links
-from services.scheduling.handlers.changes import CONFLICT
+from services.scheduling.domain import appointments
+from services.scheduling.domain.appointments import State
+from services.scheduling.handlers import absences, changes, courses, links
+from services.scheduling.repository import absences as repository_absences
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
+from services.scheduling.repository.absences import Absence
 from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.http.links import revoke as revoke_links
-from shared.tasks import close_task, raise_task
+from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
 
@@ -85,11 +82,10 @@ async def release(uow: UnitOfWork, event: TransportConfirmed) -> None:
 
 async def busy(uow: UnitOfWork, event: ExternalBusyChanged) -> None:
     """Another calendar takes somebody's time, or gives it back. What stands in that time, a person resolves."""
-    before = await repository.drop_busy(uow.conn, event.busy_id)
-    if before is not None and (event.removed or before[1:] != (event.starts_at, event.ends_at)):
-        for found in await repository.many(uow.conn, repository.OVER_BUSY, *before):
-            was = _occurrence(found, event.busy_id, *before[1:])
-            await close_task(uow, kind=CONFLICT, subject=found.patient_id, occurrence=was, outcome="free-again")
+    before = await repository_absences.find(uow.conn, event.busy_id, lock=True)
+    now = Absence(event.busy_id, event.provider_ref, event.starts_at, event.ends_at)
+    if before is not None and (event.removed or not before.same_as(now)):
+        await absences.here_again(uow, before)
     if event.removed:
         return
     if event.provider_ref not in {person.id for person in uow.clinic.people}:
@@ -103,24 +99,5 @@ async def busy(uow: UnitOfWork, event: ExternalBusyChanged) -> None:
             detail=f"A calendar of {event.vendor} names {event.provider_ref}, whom the clinic file doesn't know.",
         )
         return
-    resource = house.person_id(event.provider_ref)
-    await uow.conn.execute(repository.SET_BUSY, event.busy_id, resource, event.starts_at, event.ends_at)
-    for found in await repository.many(uow.conn, repository.OVER_BUSY, resource, event.starts_at, event.ends_at):
-        name = uow.clinic.person(event.provider_ref).name
-        await raise_task(
-            uow,
-            kind=CONFLICT,
-            subject=found.patient_id,
-            occurrence=_occurrence(found, event.busy_id, event.starts_at, event.ends_at),
-            role="front_desk",
-            patient_id=found.patient_id,
-            appointment_id=found.id,
-            deadline=found.starts_at,
-            detail=f"{name} is busy elsewhere during this {found.kind.value}. Move it or find somebody else.",
-        )
-
-
-def _occurrence(found: Appointment, busy_id: UUID, starts_at: datetime, ends_at: datetime) -> str:
-    """Of the task: moved out of one absence, an appointment may come to stand in another."""
-    absence = f"{busy_id} {starts_at.astimezone(UTC).isoformat()} {ends_at.astimezone(UTC).isoformat()}"
-    return f"{found.id}:{found.revision}:{hashlib.sha256(absence.encode()).hexdigest()[:20]}"
+    await repository_absences.keep(uow.conn, now)
+    await absences.in_the_way(uow, now)

@@ -72,12 +72,6 @@ select a.appointment_id from appointments a
                   and o.patient_id <> a.patient_id and o.starts_at < a.ends_at and a.starts_at < o.ends_at)
  order by a.starts_at limit 1
 """
-OVER_BUSY = """
-select a.* from appointments a
- where a.appointment_id in (select b.appointment_id from bookings b
-                             where b.resource = $1 and b.during && tstzrange($2, $3))
-   and a.state in ('booked', 'held') order by a.starts_at, a.appointment_id
-"""
 
 KNOW_PATIENT = "insert into patients (patient_id) values ($1) on conflict do nothing"
 FIND_PATIENT = "select erased from patients where patient_id = $1"
@@ -133,14 +127,6 @@ returning course_id
 COURSES_OF = """
 select c.course_id, c.approval_id, c.state, c.reasons, a.route, a.sessions, a.valid_until, a.state as approval
   from courses c join approvals a using (approval_id) where c.patient_id = any($1::uuid[]) order by a.signed_at
-"""
-
-SET_BUSY = """
-insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
-on conflict (busy_id) do update set resource = excluded.resource, during = excluded.during
-"""
-DROP_BUSY = """
-delete from busy where busy_id = $1 returning resource, lower(during) as starts_at, upper(during) as ends_at
 """
 
 # What a service said of these people and was not applied here: it may be that an approval was taken back.
@@ -328,9 +314,3 @@ async def claim(
         return None
     row = await conn.fetchrow(FIND_REQUEST, actor, key)
     return row["digest"], row["appointment_id"]
-
-
-async def drop_busy(conn: asyncpg.Connection, busy_id: UUID) -> tuple[str, datetime, datetime] | None:
-    """Forget when another calendar took somebody's time; who and when it was, None where nothing is known of it."""
-    row = await conn.fetchrow(DROP_BUSY, busy_id)
-    return None if row is None else (row["resource"], row["starts_at"], row["ends_at"])
