@@ -33,7 +33,8 @@ REMEMBERED = 1_000
 ALLOWED_PER_HOUR = {"dead rows": 50_000.0, "connections": 2.0, "WAL MB": 512.0, "behind": 50.0}
 JUDGED_FROM_SECONDS = 600
 ALLOWED_MB_PER_HOUR = 20.0
-MB_PER_PATIENT = {"dashboard": 0.005}
+MB_PER_PATIENT = {"dashboard": 0.01}
+"""Facts, an open task, and the card as it is sent."""
 PATIENTS = "patients"
 STATE = """
 select (select count(*) from pg_stat_activity where datname = current_database()) as connections,

@@ -26,6 +26,10 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 STANDBY_SECONDS = 1.0
 PAGE = 4_000
+SAVE_SECONDS = 0.05
+"""How old the saved cursor may be while more is published: a relay that is killed repeats so much, and its consumers
+pass it by. To save it for every window takes as long as to publish a small one.
+"""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 PARTITIONS_EVERY_SECONDS = 3_600.0
 
@@ -56,6 +60,8 @@ class Relay:
         self._pending_since: datetime | None = None
         self._partitions_at = 0.0
         self._again = False  # there is more of a replay to publish
+        self._unsaved: Cursor | None = None
+        self._saved_at = 0.0
         self.leading = False
         self.trouble: str | None = None
 
@@ -100,6 +106,7 @@ class Relay:
     async def _lead(self, conn: asyncpg.Connection) -> None:
         await cursors.check_cluster(conn)
         at = await cursors.take_term(conn)
+        self._unsaved = None
         await conn.add_listener(f"relay_{self._service}", lambda *_: self.wake())
         await self._publisher.start()
         self.leading, self.trouble = True, None
@@ -113,14 +120,23 @@ class Relay:
                     checked = monotonic()
                 at, published = await self._drain(conn, at)
                 if not published and not self._again:
-                    await self._wait()
+                    await self._wait(conn)
         finally:
             await self._publisher.stop()
 
-    async def _wait(self) -> None:
+    async def _wait(self, conn: asyncpg.Connection) -> None:
+        """Until something was committed, or the poll: for a moment with the cursor in hand, then with it saved."""
+        if self._unsaved is not None:
+            if await self._is_woken(SAVE_SECONDS):
+                return
+            await self._save(conn)
+        await self._is_woken(POLL_SECONDS)
+
+    async def _is_woken(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._woken.wait()
+            async with asyncio.timeout(seconds):
+                return await self._woken.wait()
+        return False
 
     async def _housekeeping(self, conn: asyncpg.Connection, at: Cursor) -> Cursor:
         if monotonic() - self._partitions_at > PARTITIONS_EVERY_SECONDS:
@@ -134,7 +150,7 @@ class Relay:
             if request.until_at is not None:
                 self._again |= await self._repeat(conn, at, request)
             elif request.from_at is not None:
-                at = await cursors.rewind(conn, at, request.from_at)
+                at, self._unsaved = await cursors.rewind(conn, at, request.from_at), None
                 await cursors.finish(conn, request.id, 0)
                 log.info("relay_rewound", service=self._service, request=request.id)
             else:
@@ -156,33 +172,36 @@ class Relay:
         return False
 
     async def _drain(self, conn: asyncpg.Connection, at: Cursor) -> tuple[Cursor, int]:
-        """Publish one window, page by page; while one is on its way the cursor of the last is saved, the next read."""
-        page: _Page | None = await self._read(conn, at)
-        published: Cursor | None = None
-        total = 0
-        while page is not None:
-            rows, at = page.rows, page.then
+        """Publish window after window until one is empty, or others wait for the relay; while one is on its way, the
+        next is read.
+        """
+        page = await self._read(conn, at)
+        total, until = 0, monotonic() + POLL_SECONDS
+        while page.rows or page.then.upper is not None:
+            rows = page.rows
             if rows:
                 self._pending_since = rows[0].at
-            ahead = asyncio.create_task(self._save_and_read(conn, published, at))
+            ahead = asyncio.create_task(self._save_and_read(conn, page.then))
             try:
                 await self._publisher.publish(rows)
             finally:
                 await asyncio.wait([ahead])
-            # An empty window is not worth a write: starting again from the older cursor finds nothing more.
-            published = at if rows else None
+            at = page.then
+            if rows:
+                self._unsaved = at
             total += len(rows)
             metrics.RELAY_PUBLISHED.labels(self._service).inc(len(rows))
             page = ahead.result()
-        if published is not None:
-            await self._save(conn, published)
+            if at.upper is None and monotonic() > until:
+                return at, total  # what was read ahead is read again
         self._pending_since = None
-        return at, total
+        # An empty window is not worth a write: starting again from the older cursor finds nothing more.
+        return page.then, total
 
-    async def _save_and_read(self, conn: asyncpg.Connection, published: Cursor | None, then: Cursor) -> _Page | None:
-        if published is not None:
-            await self._save(conn, published)
-        return await self._read(conn, then) if then.upper is not None else None
+    async def _save_and_read(self, conn: asyncpg.Connection, then: Cursor) -> _Page:
+        if self._unsaved is not None and monotonic() - self._saved_at > SAVE_SECONDS:
+            await self._save(conn)
+        return await self._read(conn, then)
 
     async def _read(self, conn: asyncpg.Connection, at: Cursor) -> _Page:
         at, rows = await cursors.window(conn, at, self._page)
@@ -192,9 +211,12 @@ class Relay:
         assert at.upper_at is not None
         return _Page(rows, Cursor(at.upper, at.upper_at, None, None, 0, at.term, at.settled))
 
-    async def _save(self, conn: asyncpg.Connection, at: Cursor) -> None:
-        if not await cursors.save(conn, at):
+    async def _save(self, conn: asyncpg.Connection) -> None:
+        """Write down where everything before was published."""
+        assert self._unsaved is not None
+        if not await cursors.save(conn, self._unsaved):
             raise LostLeadership(self._service)
+        self._unsaved, self._saved_at = None, monotonic()
 
 
 async def _close(conn: asyncpg.Connection) -> None:

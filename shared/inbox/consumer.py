@@ -2,9 +2,14 @@
 
 The promise: an offset is committed only after everything before it was applied, skipped, parked or dead-lettered. What
 may work later is tried again after a pause, outside any transaction.
+
+Offsets only say where a successor begins to read; what was applied stands in the inbox, with its effects. So they are
+committed a few times a second and not after each batch, which on a quiet topic is one event: whoever takes over reads a
+little twice, and passes it by.
 """
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -14,6 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
+from faststream.message import AckStatus
 
 from shared.consuming import Consumes
 from shared.contracts.base import SOURCES
@@ -30,6 +36,43 @@ log = structlog.get_logger()
 MAX_RECORDS = 1_000
 POSITION_SECONDS = 2.0
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
+BATCH_WAIT_MS = 1_000
+COMMIT_SECONDS = 0.1
+
+
+class _Offsets:
+    """When to commit what was applied; called where nothing is in hand."""
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self._since = 0.0
+
+    def applied(self) -> None:
+        """There is something to commit, from now on."""
+        if not self.waiting:
+            self.waiting, self._since = True, monotonic()
+
+    async def commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit when it is time; what the broker doesn't take now goes with the next."""
+        if not self.waiting or monotonic() - self._since < COMMIT_SECONDS:
+            return
+        self._since = monotonic()
+        try:
+            await consumer.commit()
+        except KafkaError as error:
+            log.info("offsets_not_committed", error=type(error).__name__)
+        else:
+            self.waiting = False
+
+
+class _Batch(KafkaAckableMessage):
+    """Acknowledged when it is applied: its offsets are committed with those of the next ones."""
+
+    offsets: _Offsets
+
+    async def ack(self) -> None:
+        self.offsets.applied()
+        self.committed = AckStatus.ACKED
 
 
 class _EagerBatches(BatchSubscriber):
@@ -42,6 +85,7 @@ class _EagerBatches(BatchSubscriber):
     patients: str
     """intake's topic."""
     lag: Lag
+    offsets: _Offsets
 
     async def get_msg(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
         # Here nothing is in hand: what was read before is applied, or sought back to.
@@ -51,8 +95,10 @@ class _EagerBatches(BatchSubscriber):
                 await self.hearing.note(consumer)
             except LATER as error:
                 log.info("hearing_not_noted", error=type(error).__name__)
+        await self.offsets.commit(consumer)
         alone = await self._read_alone(consumer)
-        found = await consumer.getmany(*alone, timeout_ms=self.batch_timeout_ms, max_records=self.max_records)
+        wait_ms = round(COMMIT_SECONDS * 1_000) if self.offsets.waiting else BATCH_WAIT_MS
+        found = await consumer.getmany(*alone, timeout_ms=wait_ms, max_records=self.max_records)
         self.lag.read(consumer, found)
         return tuple(record for records in found.values() for record in records)
 
@@ -107,7 +153,7 @@ class Consumer:
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.NACK_ON_ERROR,
             max_records=MAX_RECORDS,
-            batch_timeout_ms=1_000,
+            batch_timeout_ms=BATCH_WAIT_MS,
             fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
             session_timeout_ms=settings.kafka_session_ms,
             heartbeat_interval_ms=settings.kafka_session_ms // 4,
@@ -119,6 +165,7 @@ class Consumer:
         self._subscriber.patients = settings.topic(events_of("intake"))
         self._subscriber.hearing = Hearing(opened, self._names) if hears else None
         self._subscriber.lag = Lag()
+        self._subscriber.offsets = self._offsets = _Offsets()
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
@@ -160,13 +207,15 @@ class Consumer:
         none.
         """
         first, last = records[0], records[-1]
-        return KafkaAckableMessage(
+        batch = _Batch(
             body=b"",
             headers={},
             message_id=f"{first.offset}-{last.offset}-{first.timestamp}",
             raw_message=records,
             consumer=self._subscriber.consumer,
         )
+        batch.offsets = self._offsets
+        return batch
 
     async def _publish(self, topic: str, value: bytes, headers: dict[str, str]) -> None:
         await self.broker.publish(value, topic=self._settings.topic(topic), headers=headers)

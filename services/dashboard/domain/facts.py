@@ -134,14 +134,18 @@ class Notifications(Contract):
     sent: int = 0
 
 
+# Frozen, so all of whom nothing was said share them: one of each for every patient took more than a quarter of the board.
+_NOTHING = (Intake(), Assessment(), Scheduling(), Notifications())
+
+
 class Patient(Contract):
     """Everything known of one patient, the contacts that were merged into them included."""
 
     patient_id: UUID
-    intake: Intake = Field(default_factory=Intake)
-    assessment: Assessment = Field(default_factory=Assessment)
-    scheduling: Scheduling = Field(default_factory=Scheduling)
-    notifications: Notifications = Field(default_factory=Notifications)
+    intake: Intake = Field(default_factory=lambda: _NOTHING[0])
+    assessment: Assessment = Field(default_factory=lambda: _NOTHING[1])
+    scheduling: Scheduling = Field(default_factory=lambda: _NOTHING[2])
+    notifications: Notifications = Field(default_factory=lambda: _NOTHING[3])
 
     def sessions(self) -> list[tuple[UUID, Appointment]]:
         """The course's sessions that were not cancelled, by time."""
