@@ -134,7 +134,7 @@ class Notifications(Contract):
     sent: int = 0
 
 
-# Frozen, so all of whom nothing was said share them: one of each for every patient took more than a quarter of the board.
+# Frozen, so all of whom nothing was said share them: one of each for every patient took a quarter of the memory.
 _NOTHING = (Intake(), Assessment(), Scheduling(), Notifications())
 
 
