@@ -11,6 +11,7 @@ from deploy.embedded.wiring import Secrets, Value, Wiring, write_private
 from shared.db.migrate import SERVICES, role_of
 from shared.db.roles import CLOCK_ROLE
 
+Kind = Literal["embedded", "jvm"]
 DATABASE = "passage"
 USUAL_PORTS = {
     "dashboard": 8400,
@@ -24,11 +25,26 @@ USUAL_PORTS = {
     "postgres": 8420,
     "broker": 8421,
 }
-FETCH_WAIT_MS = 50
-"""The embedded broker answers polls instead of pushing: shorter is quicker on the board and dearer when idle."""
 SESSION_MS = 4_000
-"""It lets a consumer wait for half of its session time-out when it joins its group, and for two of them where the last
-one has not said goodbye."""
+"""The embedded broker lets a consumer wait for half of its session time-out when it joins its group, and for two of
+them where the last one has not said goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How clients treat a broker: whether producers may be idempotent, and how long fetches and sessions wait."""
+
+    idempotent: bool
+    fetch_wait_ms: int
+    session_ms: int
+
+
+MANNERS: dict[Kind, Manners] = {
+    # It answers polls instead of pushing: a shorter wait is quicker on the board and dearer when idle.
+    "embedded": Manners(idempotent=False, fetch_wait_ms=50, session_ms=SESSION_MS),
+    # It answers a waiting fetch at once, and takes no session of less than six seconds.
+    "jvm": Manners(idempotent=True, fetch_wait_ms=100, session_ms=10_000),
+}
 
 
 @dataclass(slots=True)
@@ -44,9 +60,18 @@ class Plan:
 
     @classmethod
     def make(
-        cls, state: Path, *, ports: Literal["usual", "any"], clinic: Path, changes: dict[str, dict[str, Value]]
+        cls,
+        state: Path,
+        *,
+        ports: Literal["usual", "any"],
+        clinic: Path,
+        changes: dict[str, dict[str, Value]],
+        kafka: Kind = "embedded",
     ) -> Self:
-        """Choose free ports, yesterday's where they are free: links in sent messages hold them."""
+        """Choose free ports, yesterday's where they are free: links in sent messages hold them.
+
+        `kafka` is the broker that runs beside: it decides how clients treat it.
+        """
         kept = state / "ports.json"
         wanted = json.loads(kept.read_text()) if kept.exists() else USUAL_PORTS
         taken: set[int] = set()
@@ -56,13 +81,14 @@ class Plan:
             taken.add(chosen[name])
         write_private(kept, chosen)
         postgres_port, broker_port, smtp_port = (chosen.pop(name) for name in ("postgres", "broker", "smtp"))
+        manners = MANNERS[kafka]
         wiring = Wiring(
             environment="development",
             databases={},
             kafka=f"127.0.0.1:{broker_port}",
-            kafka_idempotent=False,
-            kafka_fetch_wait_ms=FETCH_WAIT_MS,
-            kafka_session_ms=SESSION_MS,
+            kafka_idempotent=manners.idempotent,
+            kafka_fetch_wait_ms=manners.fetch_wait_ms,
+            kafka_session_ms=manners.session_ms,
             ports=chosen,
             smtp_port=smtp_port,
             clinic_file=clinic,

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 import httpx
 
 from deploy.embedded.broker import EmbeddedBroker, JvmBroker
-from deploy.embedded.plan import Plan
+from deploy.embedded.plan import Kind, Plan
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import Program, StartFailed, any_free_port, last_lines
 from deploy.embedded.supervisor import Member, Silent, Supervisor, Teller
@@ -46,7 +46,7 @@ class Stack:
         clinic: Path = DEMO,
         settings: dict[str, dict[str, Value]] | None = None,
         teller: Teller | None = None,
-        kafka: Literal["embedded", "jvm"] = "embedded",
+        kafka: Kind = "embedded",
     ) -> None:
         """`settings` changes single settings of single processes: `{"intake": {"log_level": "debug"}}`.
 
@@ -144,7 +144,9 @@ class Stack:
         self._lock = lock
 
     async def _start(self) -> None:
-        self.plan = plan = Plan.make(self.state, ports=self.ports, clinic=self.clinic, changes=self.changes)
+        self.plan = plan = Plan.make(
+            self.state, ports=self.ports, clinic=self.clinic, changes=self.changes, kafka=self.kafka
+        )
         if plan.moved:
             self.teller.step("Ports in use by others were avoided: " + ", ".join(plan.moved))
         self.postgres = Postgres(

@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 
 from deploy.embedded.broker import JvmBroker
+from deploy.embedded.plan import Kind
 from deploy.embedded.processes import Program, any_free_port
 from deploy.embedded.stack import Stack
 from deploy.embedded.supervisor import Member
@@ -66,15 +67,11 @@ WAL = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') / 1048576"
 class Arena(Stack):
     """A stack whose staff tokens come from an issuer of the run's own, with a journal in every inbox."""
 
-    def __init__(self, state: Path, *, kafka: Any, history: History, seed: int) -> None:
+    def __init__(self, state: Path, *, kafka: Kind, history: History, seed: int) -> None:
         self.issuer = Issuer(f"http://127.0.0.1:{any_free_port()}")
-        common = {"kafka_idempotent": kafka == "jvm", "kafka_fetch_wait_ms": 100}
-        if kafka == "jvm":
-            common["kafka_session_ms"] = 10_000  # Apache Kafka takes no less than six seconds
         settings: dict[str, dict[str, Any]] = {
-            name: {**common, "oidc_issuer": self.issuer.url} for name in CONSUMERS if name != "dashboard"
+            name: {"oidc_issuer": self.issuer.url} for name in CONSUMERS if name != "dashboard"
         }
-        settings |= {"dashboard": common, "identity": common}
         settings["notifications"] |= {"delivery_lease_seconds": 6, "vendor_timeout_seconds": 3}
         self.troubles = Troubles()
         super().__init__(state, ports="any", settings=settings, teller=self.troubles, kafka=kafka)

@@ -8,10 +8,10 @@ import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from deploy.embedded.broker import JvmBroker
+from deploy.embedded.plan import Kind
 from deploy.embedded.processes import StartFailed
 from tests.chaos import faults, faults_outside, faults_restore
 from tests.chaos.arena import AWAY, CONSUMERS, REPLICA, Arena
@@ -49,7 +49,7 @@ def faults_of(seed: int, *, quick: bool, only: str = "") -> list[Fault]:
     return [one for one in chosen if only in one.what]
 
 
-def broker_kind() -> Literal["jvm", "embedded"]:
+def broker_kind() -> Kind:
     """Apache Kafka on the local JVM, which can be killed and comes back; else the embedded broker."""
     if os.environ.get("PASSAGE_TEST_KAFKA") == "embedded" or not JvmBroker.available():
         return "embedded"

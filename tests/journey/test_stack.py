@@ -185,6 +185,17 @@ def test_a_taken_port_is_avoided_and_named(tmp_path):
     assert plan.moved == [f"intake {kept['intake']} → {plan.wiring.ports['intake']}"]
 
 
+def test_a_plan_suits_its_broker(tmp_path):
+    """Apache Kafka takes no session of less than six seconds; the embedded broker knows no idempotent producer."""
+    told = {
+        kafka: Plan.make(tmp_path, ports="any", clinic=DEMO, changes={}, kafka=kafka).wiring
+        for kafka in ("embedded", "jvm")
+    }
+    assert told["jvm"].kafka_idempotent
+    assert told["jvm"].kafka_session_ms >= 6_000
+    assert not told["embedded"].kafka_idempotent
+
+
 async def test_a_service_that_can_not_start_is_named_with_its_log_and_nothing_stays(tmp_path):
     stack = Stack(tmp_path, ports="any", settings={"intake": {"producer_per_minute": 0}})
     with pytest.raises(StartFailed, match=r"(?s)intake did not become ready.*producer_per_minute"):
