@@ -177,7 +177,7 @@ class _Attempt:
 
     async def _park(self, item: Incoming, position: int, blocked: bool) -> None:
         reason = "predecessor" if blocked else "gap"
-        if item.envelope.id in self.held:
+        if item.envelope.id in self.held and not _misses_its_own_lead(item, position):
             reason = "needs:LeadCreated"
         if await positions.park(self.uow.conn, item.parked(reason)):
             self.outcome.parked[item.envelope.source] += 1
@@ -257,6 +257,12 @@ def _clean_run(items: Sequence[Incoming], arriving: Collection[UUID]) -> Run | N
 def _subject_of_care(item: Incoming) -> UUID | None:
     """The patient whose event it is, LeadCreated included."""
     return item.envelope.subject if type(item.event) is LeadCreated else _patient_of(item)
+
+
+def _misses_its_own_lead(item: Incoming, position: int) -> bool:
+    """Whether the LeadCreated that it needs is its own predecessor: waiting for it would be waiting for ever."""
+    at = item.envelope
+    return at.source == "intake" and at.subject == _patient_of(item) and at.sequence > position + 1
 
 
 def _patient_of(item: Incoming) -> UUID | None:

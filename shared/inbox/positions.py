@@ -46,11 +46,17 @@ select source, subject, sequence, reason, headers::text as headers, body from pa
  where subject = any($1::uuid[]) order by subject, source, sequence
 """
 UNPARK = "delete from parked where source = $1 and subject = $2 and sequence <= $3"
+# What waits for another source may hide that its own predecessor is missing: there the positions tell.
 GAPS = """
 select p.source, p.subject, coalesce(max(i.sequence), 0) + 1 as missing
   from parked p left join inbox i using (source, subject)
- where p.reason = 'gap' and p.parked_at < clock_timestamp() - interval '5 seconds'
- group by p.source, p.subject limit 1000
+ where p.parked_at < clock_timestamp() - interval '5 seconds'
+ group by p.source, p.subject
+having bool_or(p.reason = 'gap')
+    or (min(p.sequence) > coalesce(max(i.sequence), 0) + 1
+        and not exists (select from dead_letters d
+                         where d.resolved_at is null and (d.source, d.subject) = (p.source, p.subject)))
+ limit 1000
 """
 DEAD = """
 select distinct source, subject from dead_letters

@@ -15,10 +15,11 @@ from shared.contracts.base import Event
 from shared.contracts.envelope import Envelope, to_headers
 from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
 from shared.contracts.topics import CONTROL, SUBMISSIONS
+from shared.db.pool import open_pool
 from shared.errors import NotYet, Permanent, Transient
 from shared.eventlog import cursor
 from shared.ids import new_id
-from shared.inbox import dead_letters, letters
+from shared.inbox import dead_letters, letters, positions
 from shared.security.keyring import Keyring
 from shared.service import Service
 from shared.uow import UnitOfWork
@@ -28,6 +29,18 @@ from tests.support.waiting import eventually
 Make = Callable[..., Service]
 Send = Callable[..., Awaitable[None]]
 LETTERS = "select * from dead_letters order by failed_at"
+PASS_BY = """
+update relay set cursor = pg_current_snapshot()::text, cursor_at = clock_timestamp(), upper = null, upper_at = null,
+       after_id = 0
+"""
+PARK_LONG_AGO = """
+insert into parked (source, subject, sequence, reason, headers, body, parked_at)
+values (2, $1, $2, 'needs:LeadCreated', '[]', '', clock_timestamp() - interval '1 minute')
+"""
+GIVE_UP = """
+insert into dead_letters (fingerprint, source, subject, sequence, reason, error, topic, partition, "offset", record)
+values ('\x01', 2, $1, 1, 'permanent', 'test', 'passage.assessment.v1', 0, 0, 'sealed')
+"""
 
 
 async def rows(service: Service, sql: str, *args: object) -> list[Any]:
@@ -79,6 +92,39 @@ async def test_a_missing_event_is_seen_asked_for_and_healed(intake: Service, mak
         await dashboard.consumer.handling.handle([third])
         await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 3], timeout=20)
         await eventually(lambda: rows(dashboard, "select from parked"), equals=[])  # taken out after its effect
+
+
+async def test_a_first_event_that_was_never_published_is_asked_for(make: Make) -> None:
+    """The relay has passed a LeadCreated by. All that comes of that patient needs it, and nobody else will bring it."""
+    consumes, _ = recorder(LeadCreated, LeadUpdated)
+    silent = make("intake")
+    silent.pool = await open_pool(silent.dsn, name="intake", size=2)
+    patient = await create_lead(silent)
+    async with silent.pool.acquire() as conn:
+        await conn.execute(PASS_BY)
+    await silent.pool.close()
+    async with (
+        running(make("intake", consumes=Consumes())) as talking,
+        running(make("dashboard", consumes=consumes)) as dashboard,
+    ):
+        async with talking.transaction(actor="test") as uow:
+            uow.publish(updated(patient))
+        await eventually(lambda: sequences(dashboard, patient), equals=[1, 2], timeout=20)
+        await eventually(lambda: rows(dashboard, "select from parked"), equals=[])
+
+
+async def test_a_hole_behind_what_waits_for_a_lead_is_found(make: Make) -> None:
+    """Nobody's next event tells of it: the positions do."""
+    dashboard = make("dashboard")
+    dashboard.pool = await open_pool(dashboard.dsn, name="dashboard", size=2)
+    waits, whole, given_up = (new_id() for _ in range(3))
+    async with dashboard.transaction(actor="test") as uow:
+        for subject, sequence in ((waits, 2), (whole, 1), (whole, 2), (given_up, 2)):
+            await uow.conn.execute(PARK_LONG_AGO, subject, sequence)
+        await uow.conn.execute(GIVE_UP, given_up)
+    async with dashboard.reading() as uow:
+        assert await positions.gaps(uow.conn) == {(2, waits): 1}
+    await dashboard.pool.close()
 
 
 async def test_a_consumer_asks_the_relay_for_what_is_missing(intake: Service, make: Make) -> None:
