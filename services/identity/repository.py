@@ -57,11 +57,16 @@ insert into codes (hash, family, session, client_id, person_id, redirect_uri, sc
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + $14)
 """
 # The row is locked: of two exchanges of one code the second waits, and finds it used.
-TAKE_CODE = "select *, expires_at <= now() as expired from codes where hash = $1 for update"
+TAKE_CODE = """
+select hash, family, session, client_id, person_id, redirect_uri, scope, nonce, code_challenge, code_challenge_method,
+       auth_time, amr, acr, used_at, expires_at <= now() as expired
+  from codes where hash = $1 for update
+"""
 CODE_USED = "update codes set used_at = now() where hash = $1"
 # Ends with the browser's session, so that signing out ends everything.
 TAKE_REFRESH = """
-select r.*, r.expires_at <= now() as expired, coalesce(r.used_at < now() - $2::interval, false) as replayed
+select r.hash, r.family, r.session, r.client_id, r.person_id, r.scope, r.auth_time, r.amr, r.acr,
+       r.expires_at <= now() as expired, coalesce(r.used_at < now() - $2::interval, false) as replayed
   from refresh_tokens r join sessions s on s.hash = r.session where r.hash = $1 for update of r
 """
 REFRESH_USED = "update refresh_tokens set used_at = coalesce(used_at, now()) where hash = $1"

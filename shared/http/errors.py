@@ -53,6 +53,16 @@ SLOW = (
     asyncpg.QueryCanceledError,
     asyncpg.TransactionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,  # a migration came between; the statement is prepared anew
+)
+# A connection that ends is told by whatever its client was doing just then.
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
 )
 # Raised by our own validators: their sentence is taken without pydantic's "Value error, " before it.
 OURS = ("value_error", "assertion_error")
@@ -176,5 +186,5 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(contention, on_contention)
     for slow in SLOW:
         app.add_exception_handler(slow, on_database_busy)
-    for away in (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
+    for away in AWAY:
         app.add_exception_handler(away, on_database_away)

@@ -47,9 +47,10 @@ LATER = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,
 )
 """What says nothing about the event: the world was not ready. (A backend killed in the middle of a bind raises
-asyncpg's InternalClientError.)"""
+asyncpg's InternalClientError; a migration beside a prepared statement an InvalidCachedStatementError, once.)"""
 
 
 class Handling:

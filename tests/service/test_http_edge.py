@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import jsonschema
 import pytest
 from fastapi import APIRouter, Depends, Form
@@ -51,6 +52,17 @@ async def form(name: Annotated[str, Form()]) -> dict[str, str]:
 @router.post("/own-form")
 async def own_form(request: Request) -> dict[str, Any]:
     return dict(await request.form())
+
+
+@router.get("/ended")
+async def ended(service: ServiceDep) -> None:
+    async with service.transaction(actor="test") as uow:
+        await uow.conn.execute("select pg_terminate_backend(pg_backend_pid())")
+
+
+@router.get("/away/{name}")
+async def away(name: str) -> None:
+    raise {"refused": ConnectionRefusedError, **vars(asyncpg)}[name]("said of Anna Miller")
 
 
 @router.get("/boom")
@@ -221,6 +233,23 @@ async def test_what_nobody_foresaw_says_nothing_but_its_number(probe, capfd):
     assert "RuntimeError" not in answer.text
     assert answer.json()["instance"].endswith(answer.headers["x-request-id"])
     assert answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ended",
+        "/away/AdminShutdownError",
+        "/away/InterfaceError",
+        "/away/InternalClientError",
+        "/away/InvalidCachedStatementError",
+        "/away/refused",
+    ],
+)
+async def test_a_database_that_goes_away_meanwhile_is_worth_another_try(probe, path):
+    answer = await probe.http.get(path)
+    assert (answer.status_code, "Miller" in answer.text) == (503, False)
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_people_get_a_page_and_programs_json(probe):

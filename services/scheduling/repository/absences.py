@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.scheduling.domain import house
+from services.scheduling.repository.calendar import APPOINTMENTS
 
 KEEP = """
 insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
@@ -29,12 +30,12 @@ select b.busy_id, b.resource, lower(b.during) as starts_at, upper(b.during) as e
 FIND = _ALL + " where b.busy_id = $1"
 LOCK = _ALL + " where b.busy_id = $1 for update of b"
 BETWEEN = _ALL + " where b.during && tstzrange($1, $2) order by lower(b.during), b.busy_id"
-OVER = """
-select a.* from appointments a
- where a.appointment_id in (select b.appointment_id from bookings b
-                             where b.resource = $1 and b.during && tstzrange($2, $3))
-   and a.state in ('booked', 'held') order by a.starts_at, a.appointment_id
+_IN_THE_WAY = """
+ where appointment_id in (select b.appointment_id from bookings b
+                           where b.resource = $1 and b.during && tstzrange($2, $3))
+   and state in ('booked', 'held') order by starts_at, appointment_id
 """
+OVER = APPOINTMENTS + _IN_THE_WAY
 
 
 @dataclass(frozen=True, slots=True)

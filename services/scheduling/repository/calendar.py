@@ -48,22 +48,21 @@ update appointments set state = $2, starts_at = $3, ends_at = $4, provider_id = 
     revision = $8, policy_hash = $9, dose_at = $10, room_until = $11
  where appointment_id = $1
 """
-FIND = "select * from appointments where appointment_id = $1"
-LOCK = "select * from appointments where appointment_id = $1 for update"
-OF_PATIENTS = "select * from appointments where patient_id = any($1::uuid[]) order by starts_at, appointment_id"
-OF_COURSE = "select * from appointments where course_id = $1 order by number, appointment_id"
-AHEAD_OF_APPROVAL = """
-select * from appointments where approval_id = $1 and state in ('booked', 'held', 'checked-in')
- order by appointment_id for update
+# By name, here and below: a statement that was prepared with `*` fails once when a migration adds a column beside it.
+APPOINTMENTS = """
+select appointment_id, patient_id, kind, state, starts_at, ends_at, zone, provider_id, room_id, monitor_id, mode,
+       booked_by, revision, policy_hash, course_id, approval_id, number, of_total, route, dose_at, room_until
+  from appointments
 """
-AHEAD_OF_PATIENT = """
-select * from appointments where patient_id = $1 and state in ('booked', 'held', 'checked-in')
- order by appointment_id for update
-"""
-BETWEEN = """
-select * from appointments where starts_at >= $1 and starts_at < $2 and state <> 'cancelled'
- order by starts_at, appointment_id
-"""
+FIND = APPOINTMENTS + "where appointment_id = $1"
+LOCK = APPOINTMENTS + "where appointment_id = $1 for update"
+OF_PATIENTS = APPOINTMENTS + "where patient_id = any($1::uuid[]) order by starts_at, appointment_id"
+OF_COURSE = APPOINTMENTS + "where course_id = $1 order by number, appointment_id"
+_AHEAD = "and state in ('booked', 'held', 'checked-in') order by appointment_id for update"
+AHEAD_OF_APPROVAL = APPOINTMENTS + "where approval_id = $1 " + _AHEAD
+AHEAD_OF_PATIENT = APPOINTMENTS + "where patient_id = $1 " + _AHEAD
+_NOT_CANCELLED = "where starts_at >= $1 and starts_at < $2 and state <> 'cancelled' order by starts_at, appointment_id"
+BETWEEN = APPOINTMENTS + _NOT_CANCELLED
 OVERLAPS = """
 select a.appointment_id from appointments a
  where a.patient_id = any($1::uuid[]) and a.state in ('booked', 'held')
@@ -108,16 +107,19 @@ OLDER_APPROVALS = """
 select approval_id from approvals where patient_id = any($1::uuid[]) and approval_id <> $2 and state = 'current'
  order by approval_id for update
 """
-APPROVAL = "select * from approvals where approval_id = $1"
-LOCK_APPROVAL = "select * from approvals where approval_id = $1 for share"
+APPROVAL = """
+select approval_id, patient_id, route, sessions, provider_id, valid_until, state from approvals where approval_id = $1
+"""
+LOCK_APPROVAL = APPROVAL + "for share"
 
 ADD_COURSE = """
 insert into courses (course_id, approval_id, patient_id, journey, cause) values ($1, $2, $3, $4, $5)
 on conflict do nothing
 """
 STOP_COURSE = "update courses set state = 'stopped' where approval_id = $1"
-NEXT_COURSE = "select * from courses where state = 'pending' and next_try <= now() order by next_try limit 1"
-LOCK_COURSE = "select * from courses where course_id = $1 for update"
+COURSES = "select course_id, approval_id, patient_id, state, reasons, journey, cause from courses "
+NEXT_COURSE = COURSES + "where state = 'pending' and next_try <= now() order by next_try limit 1"
+LOCK_COURSE = COURSES + "where course_id = $1 for update"
 SETTLE_COURSE = "update courses set state = $2, reasons = $3 where course_id = $1"
 POSTPONE_COURSE = "update courses set next_try = now() + interval '1 minute' where course_id = $1 and state = 'pending'"
 AGAIN = """

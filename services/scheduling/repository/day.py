@@ -37,7 +37,10 @@ ADD_READING = """
 insert into vitals (vitals_id, appointment_id, phase, taken_at, systolic, diastolic, heart_rate, spo2)
 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
 """
-READINGS = "select * from vitals where appointment_id = $1 order by taken_at, vitals_id"
+READINGS = """
+select vitals_id, phase, taken_at, systolic, diastolic, heart_rate, spo2 from vitals
+ where appointment_id = $1 order by taken_at, vitals_id
+"""
 
 RIDE = """
 insert into rides as r (appointment_id, confirmed) values ($1, true)
@@ -67,7 +70,9 @@ update session_days set attested = array(select distinct unnest(attested || $2::
 """
 DOSE = "update session_days set dosed_at = $2, prescriber_id = $3 where appointment_id = $1"
 END = "update session_days set discharged_at = $2, escort_present = $3 where appointment_id = $1"
-DAY = "select * from session_days where appointment_id = $1"
+DAY = """
+select checked_in_at, attested, dosed_at, prescriber_id, discharged_at from session_days where appointment_id = $1
+"""
 
 SIGN = """
 insert into overrides (appointment_id, gate, because, evidence, provider_id, licence, reason, signed_at)
