@@ -90,9 +90,10 @@ async def test_step_up_asks_for_both_factors_and_says_so_in_the_tokens(identity,
     page = await browser.follow(asked)
     assert "Confirm that it is you" in page.text
     assert "Dr Amara Osei" in page.text
-    wrong = await browser.submit(f"{identity.url}/sign-in/confirm", password="not this one", code=osei.code())
+    code = osei.code()  # a wrong password does not use it up
+    wrong = await browser.submit(f"{identity.url}/sign-in/confirm", password="not this one", code=code)
     assert wrong.status_code == 422
-    answer = await browser.submit(f"{identity.url}/sign-in/confirm", password=PASSWORD, code=osei.code())
+    answer = await browser.submit(f"{identity.url}/sign-in/confirm", password=PASSWORD, code=code)
     tokens = (await client.exchange(client.code_of(answer))).json()
     claims = claims_of(tokens["access_token"])
     assert claims["acr"] == "step-up"
