@@ -41,6 +41,7 @@ MUTANTS = (
     Mutant(
         "inbox guard by newer", inbox.guard_by_newer, inbox.a_zombie_and_its_successor, "5 effects once", broker=False
     ),
+    Mutant("gap hidden by a need", inbox.hide_the_gap, inbox.a_first_event_that_is_not_published, "10 all is drained"),
     Mutant("ACK policy", inbox.acknowledge_always, inbox.a_database_that_is_away_for_a_moment, "6 consumed is handled"),
     Mutant(
         "publish before commit",

@@ -3,12 +3,14 @@
 import asyncio
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from faststream import AckPolicy
 
 import shared.inbox.consumer as consumer_module
+from shared.consuming import Consumes
 from shared.errors import Transient
-from shared.inbox import positions
+from shared.inbox import applying, positions
 from tests.chaos.facts import Facts
 from tests.chaos.scene import (
     CONSUMER,
@@ -22,6 +24,7 @@ from tests.chaos.scene import (
 from tests.support.kernel import create_lead, running, updated
 from tests.support.waiting import eventually
 
+PASS_BY = "update intake.relay set cursor = pg_current_snapshot()::text, cursor_at = clock_timestamp(), after_id = 0"
 NEWER = positions.MOVE.replace("b.sequence = excluded.prior", "b.sequence < excluded.sequence")
 
 
@@ -35,9 +38,9 @@ async def guard_by_newer(scene: Scene) -> None:
 
 async def a_zombie_and_its_successor(scene: Scene) -> Facts:
     """Two consumers hold overlapping batches of the same partition."""
-    await _three_events(scene)
+    patient = await _three_events(scene)
     async with ByHand(scene) as consumer:
-        batch = await consumer.batch()
+        batch = await consumer.batch(patient)
         await consumer.applier.apply(batch[:2])
         await consumer.applier.apply(batch)
     return await scene.facts()
@@ -52,9 +55,9 @@ async def prune_the_inbox(scene: Scene) -> None:
 
 async def an_old_replay(scene: Scene) -> Facts:
     """Everything is published again, long after it was applied."""
-    await _three_events(scene)
+    patient = await _three_events(scene)
     async with ByHand(scene) as consumer:
-        batch = await consumer.batch()
+        batch = await consumer.batch(patient)
         await consumer.applier.apply(batch)
         if scene.gate is not None:
             await scene.gate()
@@ -62,7 +65,7 @@ async def an_old_replay(scene: Scene) -> Facts:
     return await scene.facts()
 
 
-async def _three_events(scene: Scene) -> None:
+async def _three_events(scene: Scene) -> UUID:
     service = scene.make("intake")
     await without_relay(service)
     patient = await create_lead(service)
@@ -70,6 +73,36 @@ async def _three_events(scene: Scene) -> None:
         async with service.transaction(actor="test") as uow:
             uow.publish(updated(patient))
     await service.pool.close()
+    return patient
+
+
+# What is missing
+
+
+async def hide_the_gap(scene: Scene) -> None:
+    """An event that needs a LeadCreated waits for it, even where that is its own missing predecessor."""
+    scene.monkeypatch.setattr(applying, "_misses_its_own_lead", lambda _item, _position: False)
+
+
+async def a_first_event_that_is_not_published(scene: Scene) -> Facts:
+    """The relay has passed a patient's first event by, and publishes the second."""
+    silent = scene.make("intake")
+    await without_relay(silent)
+    patient = await create_lead(silent)
+    await silent.pool.close()
+    await scene.execute(PASS_BY)
+    consumes, _ = recorder_of_everything()
+    async with (
+        running(scene.make("intake", consumes=Consumes())) as intake,
+        running(scene.make(CONSUMER, consumes=consumes)),
+    ):
+        async with intake.transaction(actor="test") as uow:
+            uow.publish(updated(patient))
+        await scene.consumed(intake)
+        await scene.applied(patient, patience=3 if scene.mutated else 20)
+    facts = await scene.facts(consumer=True)
+    facts.tampered.add(str(patient))
+    return facts
 
 
 # Offsets

@@ -46,8 +46,9 @@ DROP_POSITIONS = "delete from assessment.inbox"
 class Scene:
     """One producer, intake, and one consumer, assessment, on a database and topics of their own."""
 
-    def __init__(self, world: World, monkeypatch: Any, *, mutated: bool) -> None:
-        self.world, self.monkeypatch, self.mutated = world, monkeypatch, mutated
+    def __init__(self, world: World, monkeypatch: Any) -> None:
+        self.world, self.monkeypatch = world, monkeypatch
+        self.mutated = False
         self.records: list[Published] = []
         self._reader: AIOKafkaConsumer | None = None
         self.gate: Callable[[], Any] | None = None
@@ -193,11 +194,11 @@ class ByHand:
     async def __aexit__(self, *_: object) -> None:
         await self.service.pool.close()
 
-    async def batch(self) -> list[Incoming]:
-        """All that was logged, as it would come from the topic."""
+    async def batch(self, patient: UUID) -> list[Incoming]:
+        """All that was logged of a patient, as it would come from the topic."""
         async with self._scene.world.connection("intake") as conn:
             rows = await conn.fetch(LOG)
-        return [self._incoming(row) for row in rows]
+        return [self._incoming(row) for row in rows if row["subject"] == patient]
 
     def _incoming(self, row: Any) -> Incoming:
         at = Envelope(
