@@ -28,6 +28,10 @@ class DatabaseBusy(Transient):
     """No connection was free in time; nothing was done."""
 
 
+class DatabaseAway(Transient):
+    """Nobody answers at the database's address; nothing was done."""
+
+
 async def connect(dsn: str, *, name: str) -> asyncpg.Connection:
     """One connection outside a pool: for the relay's lock and for listening."""
     return await asyncpg.connect(dsn, timeout=5, server_settings={**SESSION, "application_name": name})
@@ -47,7 +51,7 @@ class Pool(asyncpg.Pool):  # type: ignore[misc]  # asyncpg's is only partly type
         """A connection for a block.
 
         Raises:
-            DatabaseBusy: on entering it.
+            DatabaseBusy, DatabaseAway: on entering it.
         """
         return _Turn(self, self.wait_seconds if timeout is None else timeout)
 
@@ -80,6 +84,8 @@ class _Turn:
             return await self._held.__aenter__()
         except TimeoutError as error:
             raise DatabaseBusy("no connection was free in time") from error
+        except (ConnectionError, FileNotFoundError) as error:  # by TCP, by its socket's file
+            raise DatabaseAway("nobody answers at the database's address") from error
         finally:
             pool.waiting -= 1
 

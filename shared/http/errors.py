@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.db.pool import DatabaseBusy
+from shared.db.pool import DatabaseAway, DatabaseBusy
 from shared.http.problems import (
     BadRequest,
     Conflict,
@@ -62,7 +62,7 @@ AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    ConnectionError,
+    DatabaseAway,
 )
 # Raised by our own validators: their sentence is taken without pydantic's "Value error, " before it.
 OURS = ("value_error", "assertion_error")

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from services.identity.settings import IdentitySettings
+from shared.db.pool import DatabaseAway
 from shared.http import links
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
@@ -62,7 +63,7 @@ async def ended(service: ServiceDep) -> None:
 
 @router.get("/away/{name}")
 async def away(name: str) -> None:
-    raise {"refused": ConnectionRefusedError, **vars(asyncpg)}[name]("said of Anna Miller")
+    raise {"DatabaseAway": DatabaseAway, **vars(asyncpg)}[name]("said of Anna Miller")
 
 
 @router.get("/boom")
@@ -243,7 +244,7 @@ async def test_what_nobody_foresaw_says_nothing_but_its_number(probe, capfd):
         "/away/InterfaceError",
         "/away/InternalClientError",
         "/away/InvalidCachedStatementError",
-        "/away/refused",
+        "/away/DatabaseAway",
     ],
 )
 async def test_a_database_that_goes_away_meanwhile_is_worth_another_try(probe, path):

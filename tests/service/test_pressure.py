@@ -6,6 +6,7 @@ import time
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -13,7 +14,7 @@ from fastapi import APIRouter
 
 from services.identity.settings import IdentitySettings
 from shared.contracts.topics import SUBMISSIONS
-from shared.db.pool import SESSION, DatabaseBusy, connect, open_pool
+from shared.db.pool import SESSION, DatabaseAway, DatabaseBusy, Pool, connect, open_pool
 from shared.http.deps import ServiceDep
 from shared.inbox.consumer import MAX_RECORDS
 from tests.support.intake import Intake
@@ -156,3 +157,18 @@ async def test_a_consumer_stands_still_with_its_batch_while_the_database_does(wo
         await eventually(waits_for_the_lock)
         assert await taken() <= MAX_RECORDS
     await eventually(intake.patients, equals=before + count, timeout=60)
+
+
+@pytest.mark.parametrize("where", ["host=/nowhere", "host=127.0.0.1&port=1"])
+async def test_a_database_that_is_gone_is_said_to_be(where: str) -> None:
+    """Its socket's file is not there, or its port is closed: either is worth another try."""
+    pool = Pool(
+        f"postgresql://nobody@/passage?{where}", connection_class=asyncpg.Connection, record_class=asyncpg.Record,
+        min_size=0, max_size=1, max_queries=1, loop=None, max_inactive_connection_lifetime=0,
+    )  # fmt: skip
+    pool.wait_seconds, pool.most_waiting = 5.0, 1
+    await pool
+    with pytest.raises(DatabaseAway):
+        async with pool.acquire():
+            raise AssertionError("somebody answered")
+    await pool.close()
