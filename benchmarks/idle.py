@@ -17,7 +17,6 @@ from benchmarks.harness.stage import pss
 from deploy.embedded.stack import Stack
 from deploy.embedded.wiring import PROCESSES
 from shared.db.migrate import SERVICES
-from tests.support.stack import started
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE_SECONDS = 5.0
@@ -36,7 +35,8 @@ async def measure(stage: Stage) -> list[Figure]:
         memory = sum(pss(pid) for pid in pids)
     stage.say("the stack of make up")
     with TemporaryDirectory(prefix="passage-bench-") as folder:
-        stack, _ = await started(Path(folder) / "state")
+        stack = Stack(Path(folder) / "state", ports="any")
+        await stack.start()
         try:
             services, broker = _pids(stack, PROCESSES), _pids(stack, ("broker",))
             embedded_share, broker_share = await asyncio.gather(_share(services, seconds), _share(broker, seconds))

@@ -41,7 +41,7 @@ class Manners:
 
 MANNERS: dict[Kind, Manners] = {
     # It answers polls instead of pushing: a shorter wait is quicker on the board and dearer when idle.
-    "embedded": Manners(idempotent=False, fetch_wait_ms=50, session_ms=SESSION_MS),
+    "embedded": Manners(idempotent=False, fetch_wait_ms=120, session_ms=SESSION_MS),
     # It answers a waiting fetch at once, and takes no session of less than six seconds.
     "jvm": Manners(idempotent=True, fetch_wait_ms=100, session_ms=10_000),
 }

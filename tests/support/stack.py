@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.embedded.stack import Stack
+from deploy.embedded.wiring import Value
+from passage.demo.run import BRISK
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,9 +80,9 @@ class Terminal:
         return self.process.returncode, told
 
 
-async def started(state: Path, **options: Any) -> tuple[Stack, Troubles]:
-    """A running stack and what it told."""
+async def started(state: Path, settings: dict[str, dict[str, Value]] | None = None) -> tuple[Stack, Troubles]:
+    """A running stack, whose consumers ask their broker often, and what it told."""
     teller = Troubles()
-    stack = Stack(state, ports="any", teller=teller, **options)
+    stack = Stack(state, ports="any", teller=teller, settings=settings or BRISK)
     await stack.start()
     return stack, teller
