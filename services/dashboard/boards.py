@@ -136,6 +136,14 @@ class Boards:
         """What the templates of the whole board need."""
         return self._context(self._look(view, self._service.clock.now()))
 
+    def of_stage(self, view: View, stage: Stage, first: int, most: int) -> tuple[int, list[Markup]]:
+        """How many are in a stage, and the cards of some of them, in the order of the board."""
+        now = self._service.clock.now()
+        dates = self._dates(view.language, now)
+        self._roster.look(self.live, now)
+        people, say, care = self._roster.columns[stage], self._say(dates), bool(view.roles & CARE)
+        return len(people), [self._card(care, dates, say, one).html for one in people[first : first + most]]
+
     @contextlib.contextmanager
     def reading(self, view: View) -> Iterator[Reader]:
         """Register an open board for as long as it is."""

@@ -82,6 +82,36 @@ async def test_hands_stay_on_the_keyboard(window, cast):
     await expect(page.locator("h1")).to_have_text("Take a call")
 
 
+async def test_somebody_is_found_while_typing_without_leaving_the_keyboard(window, cast):
+    page = await window.open()
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    box, found = page.locator("#search"), page.locator("#found")
+    await page.keyboard.press("/")
+    await page.keyboard.type("zhang", delay=20)
+    option = found.get_by_role("option", name="Wei Zhang")
+    await expect(option).to_be_visible()
+    assert len([url for url in sent if url.endswith("/patients/found")]) == 1, "one question for five letters"
+    await page.keyboard.press("ArrowDown")
+    await expect(option).to_have_attribute("aria-selected", "true")
+    await expect(box).to_have_attribute("aria-activedescendant", await option.get_attribute("id"))
+    await picture(page, "search-typing")
+    assert await violations(page) == []
+    await page.keyboard.press("Escape")
+    await expect(found).to_be_hidden()
+    await expect(box).to_be_focused()
+    await expect(box).to_have_attribute("aria-expanded", "false")
+    await page.keyboard.type("x", delay=20)
+    await expect(page.locator("#found-said")).to_have_text("Nobody found")
+    await page.keyboard.press("Backspace")
+    await expect(option).to_be_visible()
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Wei Zhang")
+    assert not [url for url in sent if "zhang" in url.lower()]
+    assert window.complaints == []
+
+
 async def test_letters_in_a_field_are_letters(window, cast):
     page = await window.open("/call")
     await page.locator("#name").fill("")

@@ -84,6 +84,31 @@ async def test_a_page_that_was_away_for_longer_than_changes_are_kept_is_told_so(
                     break
 
 
+async def test_two_replicas_of_one_consumer_group_both_tell_their_open_boards(world, desk, producers, eventually):
+    """Each event is consumed by one of them; both follow the read model."""
+    async with world.start("dashboard") as running:
+        other = Desk(running)
+        async with (
+            await desk.as_staff("dana") as first,
+            await other.as_staff("osei") as second,
+            first.stream("GET", f"/live/board?round={desk.running.service.state.boards.round}") as here,
+            second.stream("GET", f"/live/board?round={desk.running.service.state.boards.round}") as there,
+        ):
+            lines = here.aiter_lines(), there.aiter_lines()
+            async with asyncio.timeout(5):
+                while not (await anext(lines[1])).startswith("event: changed"):
+                    pass  # the round of another replica means nothing here: the whole is asked for
+            names = [f"Replicated {letter}" for letter in "ABCDEFGH"]
+            for name in names:
+                await producers.lead(name)
+            async with asyncio.timeout(15):
+                for one in lines:
+                    missing = set(names)
+                    while missing:
+                        line = await anext(one)
+                        missing -= {name for name in missing if name in line}
+
+
 async def test_a_page_of_one_patient_hears_of_nobody_else(desk, producers, eventually):
     first, second = await producers.lead("First Person"), await producers.lead("Second Person")
     live = desk.running.service.state.live
@@ -114,3 +139,21 @@ async def test_the_funnel_counts_people_and_names_nobody(desk, producers, eventu
     assert f'<span class="strong">{known}</span> <span class="quiet small">100%</span>' in answer.text
     assert "Web form" in answer.text
     assert "Counted Person" not in answer.text
+
+
+async def test_a_column_that_is_too_long_has_a_page_of_its_own(desk, producers, eventually):
+    for number in range(41):
+        await producers.lead(f"Many {number:02}")
+    live = desk.running.service.state.live
+    await eventually(lambda: sum(one.name.startswith("Many") for one in live.people.values()), equals=41, timeout=20)
+    async with await desk.as_staff("dana") as browser:
+        assert 'href="/stages/new"' in await board(browser)
+        whole = (await browser.get("/stages/new")).text
+        assert [number for number in range(41) if f"Many {number:02}" not in whole] == []
+        part = (await browser.get("/stages/new", headers={"hx-request": "true"})).text
+        assert "<html" not in part
+        assert "Many 40" in part
+        beyond = await browser.get("/stages/new?page=9")
+        assert (beyond.status_code, beyond.headers["location"]) == (303, "/stages/new?page=1")
+        assert (await browser.get("/stages/closed")).status_code == 303
+        assert (await browser.get("/stages/nowhere")).status_code == 422

@@ -111,6 +111,33 @@ async def test_somebody_is_found_by_number_address_and_birthday(desk, producers,
         assert await conn.fetchval(audited, f"%{patient}%") >= 6
 
 
+async def test_the_first_are_found_while_somebody_types_and_that_is_audited_too(desk, producers, eventually):
+    patient = await producers.lead("Typed Ahead", contact={"phone": "+13854412966", "email": None})
+    for number in range(9):
+        await producers.lead(f"Crowd {number}")
+
+    async def typed(browser, text: str) -> str:
+        answer = await browser.post("/patients/found", data={"q": text})
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    async with await desk.as_staff("dana") as browser:
+        await eventually(lambda: _finds(browser, "crowd 8", "Crowd 8"), timeout=15)
+        assert f'data-href="/patients/{patient}"' in await typed(browser, "ahead ty")
+        assert f'data-href="/patients/{patient}"' in await typed(browser, "2966")
+        many = await typed(browser, "crowd")
+        assert many.count('role="option"') == 8 + 1
+        assert "data-all" in many
+        assert 'role="option"' not in await typed(browser, "t")
+        assert 'role="option"' not in await typed(browser, "t" * 101)
+    async with await desk.as_staff("ops") as stranger:
+        assert (await stranger.post("/patients/found", data={"q": "crowd"})).status_code == 403
+    async with desk.running.service.pool.acquire() as conn:
+        audited = "select what, actor from audit where action = 'search' and detail @> '{\"typing\": true}' order by id"
+        kept = [tuple(row) for row in await conn.fetch(audited)]
+    assert kept == [(what, "staff:dana") for what in ("names", "phones", "names")]
+
+
 async def test_who_was_known_before_there_were_hashes_is_found_after_an_upgrade(desk, producers, eventually):
     patient = await producers.lead("Older Release", contact={"phone": "+13854412955", "email": None})
     async with await desk.as_staff("dana") as browser:

@@ -1,4 +1,4 @@
-"""Finding people by name, number, address or date of birth; every search is audited.
+"""Finding people by name, number, address or date of birth; every search is audited, also those made while typing.
 
 What was typed never stands in an address: the form is sent, and the address of what was found holds it sealed for the
 person who asked, so that going back and looking again work.
@@ -36,6 +36,9 @@ Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monito
 PURPOSE = "search"
 LONGEST = 100
 MOST = 30
+AT_A_GLANCE = 8
+SHORTEST = 2
+"""Letters from which on something is found while typing."""
 MONTH_FIRST = frozenset({"US", "PH", "FM", "PW"})
 """Where people write the month before the day."""
 
@@ -60,6 +63,17 @@ async def ask(request: Request, who: Clinical, service: ServiceDep) -> Response:
         return done("/patients")
     sealed = seal_record(service.keyring, json.dumps([who.id, text]).encode(), purpose=PURPOSE)
     return done("/patients?" + urlencode({"found": sealed}))
+
+
+@router.post("/patients/found")
+async def while_typing(request: Request, who: Clinical, service: ServiceDep) -> Response:
+    """The first whom the search box would find, as options of its list; nothing of it stands in an address."""
+    text = str((await request.form()).get("q") or "").strip()
+    await live_of(request).ready()
+    people: list[Found] = []
+    if SHORTEST <= len(text) <= LONGEST:
+        people = await _find(request, service, who, text, most=AT_A_GLANCE + 1, typing=True)
+    return await show(request, who, "_found.html", found=people[:AT_A_GLANCE], more=len(people) > AT_A_GLANCE)
 
 
 @router.get("/patients")
@@ -87,7 +101,9 @@ def _asked(service: Service, who: Staff, sealed: str) -> str:
     return str(text) if asker == who.id else ""
 
 
-async def _find(request: Request, service: Service, who: Staff, text: str) -> list[Found]:
+async def _find(
+    request: Request, service: Service, who: Staff, text: str, *, most: int = MOST, typing: bool = False
+) -> list[Found]:
     live, today = live_of(request), pages_of(request).dates(request).today
     clinic = service.clinic
     sought = read(text, today=today, month_first=clinic.country in MONTH_FIRST, months=_months(clinic))
@@ -96,9 +112,9 @@ async def _find(request: Request, service: Service, who: Staff, text: str) -> li
         exact = {live.survivor(one) for one in hits}
         people = [live.people[one] for one in exact if one in live.people]
         people.sort(key=lambda one: one.plain)
-        people = [*people, *(one for one in live.find(text) if one.patient_id not in exact)][:MOST]
+        people = [*people, *(one for one in live.find(text) if one.patient_id not in exact)][:most]
         boxes = await uow.keys.boxes([one.patient_id for one in people])
-        detail = {"found": len(people), "patients": [str(one.patient_id) for one in people]}
+        detail = {"found": len(people), "patients": [str(one.patient_id) for one in people], "typing": typing}
         await audit(uow, action="search", what=_what(sought), subject=None, detail=detail)
     now = service.clock.now()
     return [_shown(place(one, now), one, boxes.get(one.patient_id)) for one in people]
