@@ -6,6 +6,7 @@ import pytest
 
 from services.notifications.handlers import preparing
 from services.notifications.repository import visits
+from shared.contracts.intake import LeadMerged
 from shared.contracts.notifications import PREPARATION
 from tests.support.notifications import NOON, Desk, desk
 from tests.support.told import told
@@ -97,6 +98,22 @@ async def test_a_session_that_is_only_handed_to_others_asks_nothing_again(at_des
     assert "prep-unanswered" in await at_desk.tasks(patient)
     await says(at_desk, session, fluids=True)
     assert "prep-unanswered" not in await at_desk.tasks(patient)
+
+
+async def test_the_call_goes_with_the_answer_and_the_visit_also_after_a_merge(at_desk):
+    """Whoever the patient turned out to be: the task was raised for the visit's own patient, and is closed for them."""
+    absorbed, first = await booked(at_desk)
+    [second] = await at_desk.course(absorbed, FIRST + timedelta(hours=4), sessions=1)
+    survivor = await at_desk.lead()
+    await at_desk.until(FIRST - CALL)
+    await at_desk.hear(LeadMerged(patient_id=survivor, absorbed_id=absorbed, reason="same-person"))
+    await at_desk.until(FIRST + timedelta(hours=2))
+    assert (await at_desk.tasks(absorbed)).count("prep-unanswered") == 2
+    await says(at_desk, first, solids=True, fluids=True)
+    assert (await at_desk.tasks(absorbed)).count("prep-unanswered") == 1
+    await at_desk.cancel(second)
+    await at_desk.until(FIRST + timedelta(hours=6))
+    assert "prep-unanswered" not in await at_desk.tasks(absorbed) + await at_desk.tasks(survivor)
 
 
 async def test_over_the_page_each_point_has_its_own_answer_and_silence_becomes_a_call(world, eventually):
