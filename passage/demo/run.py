@@ -41,8 +41,8 @@ an answer, and their clocks run.
 Tamika Brooks has no ride home: her session at {held} is held. On the sandbox phone answer [bold]1[/] as {phone}, and
 see it released. Or press the button beside her task.
 
-Dr Osei is ill tomorrow. Helena Novak was moved to Dr Ríos; Ben Turner is still to be moved: open his page, press
-[bold]Book[/] and move his talk to another day.
+Dr Osei is ill tomorrow. Helena Novak was handed to Dr Ríos; Ben Turner still needs somebody: press [bold]Find somebody
+else[/] beside his task, or look at the day with [bold]Who is away[/].
 
 Sign in as [bold]osei[/] (provider, in another browser window), open Walter Brandt and try to approve him.
 

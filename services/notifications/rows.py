@@ -63,6 +63,8 @@ class VisitRow:
     escort_link: str | None = None
     escort_phone: str | None = None
     escort_said: Literal["yes", "no"] | None = None
+    ride_revision: int = 0
+    """The move for which the ride was confirmed last."""
 
     @property
     def tz(self) -> ZoneInfo:

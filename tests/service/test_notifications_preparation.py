@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifications.handlers import preparing
+from services.notifications.handlers import preparing, transport
 from services.notifications.repository import visits
 from shared.contracts.intake import LeadMerged
 from shared.contracts.notifications import PREPARATION
@@ -114,6 +114,22 @@ async def test_the_call_goes_with_the_answer_and_the_visit_also_after_a_merge(at
     await at_desk.cancel(second)
     await at_desk.until(FIRST + timedelta(hours=6))
     assert "prep-unanswered" not in await at_desk.tasks(absorbed) + await at_desk.tasks(survivor)
+
+
+async def test_a_ride_is_confirmed_once_and_for_another_hour_of_the_day_once_more(at_desk):
+    """Scheduling asks for the ride of the new hour; whoever says the same name again must be heard there."""
+    patient, session = await booked(at_desk)
+
+    async def confirmed() -> bool:
+        async with at_desk.service.transaction(actor="staff:dana") as uow:
+            visit = await visits.find(uow.conn, session.appointment_id)
+            assert visit is not None
+            return await transport.confirm(uow, visit, escort="Karin", by="staff")
+
+    assert [await confirmed(), await confirmed()] == [True, False]
+    await at_desk.move(session, FIRST + timedelta(hours=1))
+    assert [await confirmed(), await confirmed()] == [True, False]
+    assert (await at_desk.events(patient)).count("TransportConfirmed") == 2
 
 
 async def test_over_the_page_each_point_has_its_own_answer_and_silence_becomes_a_call(world, eventually):

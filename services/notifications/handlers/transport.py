@@ -11,6 +11,7 @@ from services.notifications.handlers.saying import Say, say
 from services.notifications.repository import questions, visits
 from services.notifications.rows import Patient, VisitRow
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
+from shared.security.sealing import Box
 from shared.tasks import close_task, raise_task
 from shared.timers import Timer, cancel_timers
 from shared.uow import UnitOfWork
@@ -26,6 +27,8 @@ TASKS = (MISSING, HELP, DECLINED)
 async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: By, phone: str | None = None) -> bool:
     """Somebody takes them home, by the patient's or the staff's word. False when nothing new was said.
 
+    Of a visit that moved within its day the ride is known still; the same word again is news: it is of the new hour.
+
     `phone` (E.164) is given where the escort may be texted their link.
     """
     patient = await known(uow, visit.patient_id)
@@ -35,16 +38,24 @@ async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: B
     box = await uow.keys.box(patient.id)
     name = escort.strip()[:LONGEST_NAME] if escort and escort.strip() else None
     had = box.open(current.escort) if current.escort else None
-    if current.transport == "confirmed" and name in (None, had):
-        if phone and phone != (box.open(current.escort_phone) if current.escort_phone else None):
-            await escorts.text_to(uow, current, phone)
+    of_this_hour = current.transport == "confirmed" and current.ride_revision == current.revision
+    if of_this_hour and name in (None, had):
+        await _reach(uow, current, box, phone)
         return False
     sealed = box.seal(name) if name else None
     await visits.set_transport(uow.conn, visit.id, "confirmed", sealed)
     await _confirmed(uow, patient, current, by=by, escort=sealed or current.escort)
     if current.escort_link is None or name not in (None, had):
         await escorts.name(uow, current, phone)
+    else:
+        await _reach(uow, current, box, phone)
     return True
+
+
+async def _reach(uow: UnitOfWork, visit: VisitRow, box: Box, phone: str | None) -> None:
+    """The escort whom we know already has this number, which may be new."""
+    if phone and phone != (box.open(visit.escort_phone) if visit.escort_phone else None):
+        await escorts.text_to(uow, visit, phone)
 
 
 async def accept(uow: UnitOfWork, visit: VisitRow, *, phone: str | None) -> None:

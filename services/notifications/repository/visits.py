@@ -11,7 +11,7 @@ from services.notifications.rows import VisitRow, VisitState
 
 _ALL = """
 select id, patient_id, kind, course_id, number, of, starts_at, dose_at, ends_at, zone, revision, state, transport,
-       escort, mode, external, escort_round, escort_link, escort_phone, escort_said
+       escort, mode, external, escort_round, escort_link, escort_phone, escort_said, ride_revision
   from visits
 """
 ADD = """
@@ -33,7 +33,9 @@ update visits set starts_at = $2, dose_at = coalesce($3, dose_at + ($2 - starts_
 """
 STATE = "update visits set state = $2 where id = $1"
 LEFT = "update visits set ends_at = greatest(starts_at, $2) where id = $1"
-TRANSPORT = "update visits set transport = $2, escort = coalesce($3, escort) where id = $1"
+TRANSPORT = """
+update visits set transport = $2, escort = coalesce($3, escort), ride_revision = revision where id = $1
+"""
 ASK_AGAIN = """
 update visits set transport = 'open', escort = null, escort_link = null, escort_phone = null, escort_said = null,
        escort_round = escort_round + 1
@@ -82,6 +84,7 @@ def _visit(row: asyncpg.Record) -> VisitRow:
         escort_link=row["escort_link"],
         escort_phone=row["escort_phone"],
         escort_said=row["escort_said"],
+        ride_revision=row["ride_revision"],
     )
 
 
