@@ -20,6 +20,7 @@ from shared.consuming import Consumes
 from shared.contracts.base import Event, PatientEvent, WrappedKey
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadCreated, PatientErased
+from shared.contracts.tasks import TaskRaised
 from shared.inbox import positions
 from shared.inbox.incoming import Incoming
 from shared.inbox.positions import NAME, NUMBER, Run
@@ -272,4 +273,5 @@ def _patient_of(item: Incoming) -> UUID | None:
 
 def _key_of(item: Incoming) -> WrappedKey | None:
     """The data key that travels with an event: a patient's with LeadCreated, a task's where it has no patient."""
-    return getattr(item.event, "key", None)
+    event = item.event
+    return event.key if type(event) is LeadCreated or type(event) is TaskRaised else None
