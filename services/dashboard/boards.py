@@ -27,6 +27,10 @@ from shared.web.dates import Dates
 from shared.web.pages import Pages
 
 CARE = frozenset({"front_desk", "provider", "monitor"})
+READS = CARE | {"auditor"}
+"""Whom the pages of patients let in."""
+Sight = tuple[bool, bool]
+"""What of a card is shown: the patient's own words, the way to their page."""
 COLUMN_LIMIT = 40
 NEEDS_LIMIT = 12
 ROUND_SECONDS = 0.04
@@ -44,6 +48,11 @@ class View:
 
     language: str
     roles: frozenset[str]
+
+    @property
+    def sight(self) -> Sight:
+        """What they see of a card."""
+        return bool(self.roles & CARE), bool(self.roles & READS)
 
 
 @dataclass(eq=False, slots=True)
@@ -119,8 +128,8 @@ class Boards:
         self._service: Service
         self._audiences: dict[View, _Audience] = {}
         self._roster = Roster()
-        self._columns: dict[tuple[str, bool], tuple[Column, ...]] = {}
-        self._cards: dict[tuple[str, bool, UUID], tuple[Person, Card, Item]] = {}
+        self._columns: dict[tuple[str, Sight], tuple[Column, ...]] = {}
+        self._cards: dict[tuple[str, Sight, UUID], tuple[Person, Card, Item]] = {}
         self._tasks: dict[tuple[View, UUID], Item] = {}
 
     @property
@@ -141,8 +150,8 @@ class Boards:
         now = self._service.clock.now()
         dates = self._dates(view.language, now)
         self._roster.look(self.live, now)
-        people, say, care = self._roster.columns[stage], self._say(dates), bool(view.roles & CARE)
-        return len(people), [self._card(care, dates, say, one).html for one in people[first : first + most]]
+        people, say, sight = self._roster.columns[stage], self._say(dates), view.sight
+        return len(people), [self._card(sight, dates, say, one).html for one in people[first : first + most]]
 
     @contextlib.contextmanager
     def reading(self, view: View) -> Iterator[Reader]:
@@ -211,29 +220,29 @@ class Boards:
             len(mine),
             len(live.work) - len(mine),
             self._roster.coming,
-            self._look_at_columns(dates, say, care=bool(view.roles & CARE)),
+            self._look_at_columns(dates, say, view.sight),
         )
 
-    def _look_at_columns(self, dates: Dates, say: Words, *, care: bool) -> tuple[Column, ...]:
+    def _look_at_columns(self, dates: Dates, say: Words, sight: Sight) -> tuple[Column, ...]:
         """The same object where nothing changed: all who read this language are told of it by the same words."""
         fresh = tuple(
-            Column(stage, len(people), tuple(self._card(care, dates, say, one) for one in people[:COLUMN_LIMIT]))
+            Column(stage, len(people), tuple(self._card(sight, dates, say, one) for one in people[:COLUMN_LIMIT]))
             for stage, people in self._roster.columns.items()
         )
-        last = self._columns.get((dates.language, care))
+        last = self._columns.get((dates.language, sight))
         if last == fresh:
             return last
-        self._columns[dates.language, care] = fresh
+        self._columns[dates.language, sight] = fresh
         return fresh
 
-    def _card(self, care: bool, dates: Dates, say: Words, entry: Entry) -> Item:
+    def _card(self, sight: Sight, dates: Dates, say: Words, entry: Entry) -> Item:
         person, card = entry.person, entry.card
-        place = (dates.language, care, person.patient_id)
+        place = (dates.language, sight, person.patient_id)
         kept = self._cards.get(place)
         if kept is not None and kept[0] is person and kept[1] is card:
             return kept[2]
-        words = person.words if care else ""
-        html = self._fragment("_card.html", dates, say, card=card, name=person.name, words=words)
+        words = person.words if sight[0] else ""
+        html = self._fragment("_card.html", dates, say, card=card, name=person.name, words=words, reads=sight[1])
         item = kept[2] if kept is not None and kept[2].html == html else Item.of(f"card-{person.patient_id}", html)
         if len(self._cards) >= MOST_KEPT:
             self._cards.clear()

@@ -1,5 +1,6 @@
 """The patient page and what staff do from it, with the real services that own the facts."""
 
+import re
 from uuid import UUID, uuid4
 
 import httpx
@@ -9,6 +10,8 @@ from services.dashboard.finding import index_all
 from shared.contracts import intake as i
 from tests.support.dashboard import Desk, Producers
 from tests.support.patients import Cast
+
+DOOR = re.compile(r'href="(/[^"#?]*)')
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,25 @@ async def test_who_is_not_of_the_care_team_reads_nobodys_words_on_the_board(desk
     async with await desk.as_staff("dana") as dana, await desk.as_staff("ops") as ops:
         await eventually(lambda: _has(dana, "/", "My own words"), timeout=15)
         assert "My own words" not in await page(ops, "/")
+
+
+@pytest.mark.parametrize("person", ["ops", "audit", "tran"])
+async def test_nobody_is_led_to_a_door_that_is_closed_to_them(desk, producers, eventually, person):
+    """Every link of the lists and of the patient's page opens, for each role."""
+    cast = Cast(producers)
+    patient = await cast.caller("Door Person", "Words of a door", minutes=9)
+    live = desk.running.service.state.live
+    await eventually(lambda: any(task.patient_id == patient for task in live.work.values()), timeout=15)
+    async with await desk.as_staff(person) as browser:
+        lists = [await page(browser, path) for path in ("/", "/tasks?show_all=1", "/stages/new")]
+        assert all("Door Person" in shown for shown in lists)
+        assert ("Words of a door" in lists[1]) is (person != "ops")
+        if person != "ops":
+            lists.append(await page(browser, f"/patients/{patient}"))
+        led = sorted({path for shown in lists for path in DOOR.findall(shown) if str(patient) in path})
+        # Another service may be away here; what counts is that this person is let in.
+        assert [path for path in led if (await browser.get(path)).status_code == 403] == []
+        assert bool(led) is (person != "ops")
 
 
 async def test_an_unknown_patient_is_a_kind_page(desk):

@@ -6,7 +6,7 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from services.dashboard.boards import CARE, Boards
+from services.dashboard.boards import CARE, READS, Boards
 from services.dashboard.live import Live
 from services.dashboard.words import Words
 from shared.http.access import Access, asks
@@ -18,7 +18,7 @@ from shared.web.pages import Pages
 SEE_OTHER = 303
 NAV_ROLES: dict[str, frozenset[str]] = {
     "today": CARE,
-    "patients": CARE | {"auditor"},
+    "patients": READS,
 }
 """Whom these pages let in; the navigation leads nobody to a door that is closed to them."""
 

@@ -198,11 +198,10 @@ async def _stand_ins(request: Request, who: Staff, appointment_id: UUID, person:
 
 
 def _absence(found: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **found,
-        "at": datetime.fromisoformat(found["starts_at"]),
-        "until": datetime.fromisoformat(found["ends_at"]),
-    }
+    """With its moments; `last` is its last day where it is made of whole days."""
+    at, until = datetime.fromisoformat(found["starts_at"]), datetime.fromisoformat(found["ends_at"])
+    whole = (at.time(), until.time()) == (time(), time())
+    return {**found, "at": at, "until": until, "last": until.date() - timedelta(days=1) if whole else None}
 
 
 def _span(request: Request, given: dict[str, str]) -> tuple[datetime, datetime]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.dashboard.boards import READS
 from services.dashboard.calls import call
 from services.dashboard.domain.story import OUTCOMES
 from services.dashboard.needs import needs
@@ -46,7 +47,7 @@ async def closing(task_id: UUID, request: Request, who: Anyone, back: str = "/ta
         section="tasks",
         label=say.code("task", task.kind),
         name=live.name(task.patient_id),
-        words=live.details.get(task_id, ""),
+        words=live.details.get(task_id, "") if who.roles & (READS | {task.role}) else "",
         outcomes=[(code, say.code("close", code), say.code("close", f"{code}_note")) for code in OUTCOMES],
         back=_back(back),
     )
