@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.service.test_assessment_chart import Clinic
+from tests.support.assessment import Clinic
 from tests.support.world import World
 
 

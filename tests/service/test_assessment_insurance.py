@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.service.test_assessment_chart import Clinic
+from tests.support.assessment import Clinic
 from tests.support.sandbox import Sandbox, sandbox
 from tests.support.waiting import eventually
 from tests.support.world import World

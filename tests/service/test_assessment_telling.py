@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from shared.contracts.intake import PatientErased
-from tests.service.test_assessment_chart import Clinic, approve, bound
+from tests.support.assessment import Clinic, approve, bound
 from tests.support.waiting import eventually
 from tests.support.world import World
 
