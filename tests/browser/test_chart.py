@@ -65,9 +65,9 @@ async def patient(assessment, intake, desk):
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
 @pytest.mark.parametrize("language", ["en", "es"])
 async def test_pages_are_sound(window, patient, language, phone):
+    page = await window.open(f"/patients/{patient}?lang={language}", "osei", phone=phone)
     for place in ("chart", *(f"chart/{kind}" for kind in SECTIONS), "decision"):
-        page = await window.open(f"/patients/{patient}/{place}?lang={language}", "osei", phone=phone)
-        await page.wait_for_load_state("load")
+        page = await window.turn(page, f"/patients/{patient}/{place}?lang={language}")
         await page.evaluate("for (const it of document.querySelectorAll('details')) it.open = true")
         await picture(page, f"{place.replace('/', '-')}-{language}-{'phone' if phone else 'desk'}")
         assert await violations(page) == [], place
