@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from shared.consuming import Consumes
+from shared.consuming import Consumes, Record
+from shared.contracts.assessment import ApprovalRevoked
 from shared.contracts.base import Event
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, to_headers
 from shared.contracts.intake import Channel, LeadClosed, LeadCreated, LeadUpdated
 from shared.ids import new_id
 from shared.service import Service
@@ -84,3 +87,58 @@ def updated(patient: UUID) -> LeadUpdated:
 def closed(patient: UUID) -> LeadClosed:
     """Another one."""
     return LeadClosed(patient_id=patient, reason="test")
+
+
+async def rows(service: Service, sql: str, *args: object) -> list[Any]:
+    """What a service's own tables hold."""
+    async with service.reading() as uow:
+        return list(await uow.conn.fetch(sql, *args))
+
+
+async def sequences(service: Service, subject: object) -> list[int]:
+    """What a `recorder` applied of a subject, in its order."""
+    found = await rows(service, "select sequence from effects where subject = $1 order by n", subject)
+    return [row["sequence"] for row in found]
+
+
+def envelope_of(source: Any, subject: Any, sequence: int, type_: str, id_: Any = None) -> Envelope:
+    """An envelope as some producer would write it."""
+    return Envelope(id_ or new_id(), type_, source, subject, sequence, datetime.now(UTC), "test", new_id())
+
+
+def revoked(patient: Any, uow: UnitOfWork) -> ApprovalRevoked:
+    """An event of assessment's about them."""
+    return ApprovalRevoked(patient_id=patient, approval_id=new_id(), reason="test", revoked_at=uow.now)
+
+
+async def as_records(service: Service) -> list[Any]:
+    """A service's log as the records that its relay makes of it."""
+    found = await rows(
+        service,
+        "select event_id, subject, sequence, type, time, actor, correlation, body::text as body"
+        "  from event_log order by id",
+    )
+    return [
+        Record(
+            f"passage.{service.name}.v1",
+            0,
+            number,
+            str(row["subject"]).encode(),
+            row["body"].encode(),
+            tuple(
+                to_headers(
+                    Envelope(
+                        row["event_id"],
+                        row["type"],
+                        "intake",
+                        row["subject"],
+                        row["sequence"],
+                        row["time"],
+                        row["actor"],
+                        row["correlation"],
+                    )
+                )
+            ),
+        )
+        for number, row in enumerate(found)
+    ]

@@ -1,34 +1,39 @@
-"""Consuming: once, in order, or seen to be missing; nothing swallowed."""
+"""Consuming: once, in order, or seen to be missing."""
 
 import asyncio
-import os
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
 import pytest
 
 from shared.consuming import Consumes
 from shared.contracts.assessment import ApprovalRevoked
 from shared.contracts.base import Event
-from shared.contracts.envelope import Envelope, to_headers
+from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
-from shared.contracts.topics import CONTROL, SUBMISSIONS
 from shared.db.pool import open_pool
-from shared.errors import NotYet, Permanent, Transient
-from shared.eventlog import cursor
+from shared.errors import NotYet
 from shared.ids import new_id
-from shared.inbox import dead_letters, letters, positions
-from shared.security.keyring import Keyring
+from shared.inbox import positions
 from shared.service import Service
 from shared.uow import UnitOfWork
-from tests.support.kernel import closed, create_lead, publish_lead, recorder, running, updated
+from tests.support.kernel import (
+    as_records,
+    closed,
+    create_lead,
+    envelope_of,
+    recorder,
+    revoked,
+    rows,
+    running,
+    sequences,
+    updated,
+)
 from tests.support.waiting import eventually
 
 Make = Callable[..., Service]
 Send = Callable[..., Awaitable[None]]
-LETTERS = "select * from dead_letters order by failed_at"
 PASS_BY = """
 update relay set cursor = pg_current_snapshot()::text, cursor_at = clock_timestamp(), upper = null, upper_at = null,
        after_id = 0
@@ -41,16 +46,6 @@ GIVE_UP = """
 insert into dead_letters (fingerprint, source, subject, sequence, reason, error, topic, partition, "offset", record)
 values ('\x01', 2, $1, 1, 'permanent', 'test', 'passage.assessment.v1', 0, 0, 'sealed')
 """
-
-
-async def rows(service: Service, sql: str, *args: object) -> list[Any]:
-    async with service.reading() as uow:
-        return list(await uow.conn.fetch(sql, *args))
-
-
-async def sequences(service: Service, subject: object) -> list[int]:
-    found = await rows(service, "select sequence from effects where subject = $1 order by n", subject)
-    return [row["sequence"] for row in found]
 
 
 async def test_a_fact_travels_to_another_services_table_once(intake: Service, make: Make) -> None:
@@ -143,12 +138,6 @@ async def test_a_consumer_asks_the_relay_for_what_is_missing(intake: Service, ma
         assert third.offset == 2
 
 
-def envelope_of(source: Any, subject: Any, sequence: int, type_: str, id_: Any = None) -> Envelope:
-    from datetime import UTC, datetime
-
-    return Envelope(id_ or new_id(), type_, source, subject, sequence, datetime.now(UTC), "test", new_id())
-
-
 async def test_an_event_that_needs_a_lead_waits_for_it(intake: Service, make: Make) -> None:
     consumes, _ = recorder(LeadCreated, ApprovalRevoked, LeadUpdated)
     assessment = make("assessment")
@@ -161,150 +150,6 @@ async def test_an_event_that_needs_a_lead_waits_for_it(intake: Service, make: Ma
         await create_lead(intake, patient)
         await eventually(lambda: sequences(dashboard, patient), equals=[1, 1, 2, 3])
         assert not await rows(dashboard, "select from parked")
-
-
-def revoked(patient: Any, uow: UnitOfWork) -> ApprovalRevoked:
-    return ApprovalRevoked(patient_id=patient, approval_id=new_id(), reason="test", revoked_at=uow.now)
-
-
-async def test_bytes_that_are_no_event_go_to_the_dead_letters_and_others_go_on(
-    intake: Service, make: Make, send: Send
-) -> None:
-    consumes, _ = recorder(LeadCreated)
-    chance = random.Random(1)
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-        for length in (0, 1, 40, 4_000):
-            await send("passage.intake.v1", None, chance.randbytes(length))
-        patient = await create_lead(intake)
-        await eventually(lambda: sequences(dashboard, patient), equals=[1])
-        letters = await eventually(lambda: rows(dashboard, LETTERS))
-        assert len(letters) == 4, "all of them, whichever partition they came by"
-        assert {letter["reason"] for letter in letters} == {"not an event"}
-        record = max(
-            (
-                dead_letters.unseal(dashboard.keyring, letter["record"], topic="t", partition=0, offset=0)
-                for letter in letters
-            ),
-            key=lambda found: len(found.value),
-        )
-        assert len(record.value) == 4_000
-
-
-async def test_a_contract_breach_holds_its_own_subject_only_until_a_person_decides(
-    intake: Service, make: Make, send: Send
-) -> None:
-    consumes, _ = recorder(LeadCreated, LeadUpdated)
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-        patient, other = await create_lead(intake), await create_lead(intake)
-        await eventually(lambda: sequences(dashboard, patient), equals=[1])
-        await send(
-            "passage.intake.v1",
-            envelope_of("intake", patient, 2, "passage.intake.LeadUpdated.v1"),
-            '{"patient_id": "not one", "changed": 7, "name": "Jo Secret"}',
-        )
-        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
-        assert "changed" in letter["error"]
-        assert "Secret" not in letter["error"]
-        await send(
-            "passage.intake.v1",
-            envelope_of("intake", patient, 3, "passage.intake.LeadUpdated.v1"),
-            updated(patient).model_dump_json(),
-        )
-        async with intake.transaction(actor="test") as uow:
-            uow.publish(updated(other))
-        await eventually(lambda: sequences(dashboard, other), equals=[1, 2])
-        assert await sequences(dashboard, patient) == [1]
-        async with dashboard.transaction(actor="test") as uow:
-            await uow.conn.execute("update dead_letters set wanted = 'drop', wanted_by = 'staff:ops'")
-        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3])
-        [letter] = await rows(dashboard, LETTERS)
-        assert (letter["resolution"], letter["resolved_by"]) == ("dropped", "staff:ops")
-
-
-async def test_a_handler_that_was_wrong_is_mended_and_the_dead_letter_replayed(intake: Service, make: Make) -> None:
-    consumes, mended = Consumes(), asyncio.Event()
-
-    @consumes(LeadCreated)
-    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
-        if not mended.is_set():
-            raise Permanent("the handler is wrong")
-        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
-
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-        patient = await create_lead(intake)
-        await eventually(lambda: rows(dashboard, LETTERS))
-        mended.set()
-        async with dashboard.transaction(actor="test") as uow:
-            assert await letters.replay_all(uow.conn, actor="staff:ops", event="LeadClosed") == 0
-            assert await letters.replay_all(uow.conn, actor="staff:ops") == 1
-            assert await letters.replay_all(uow.conn, actor="staff:ops") == 0
-        await eventually(lambda: sequences(dashboard, patient), equals=[1])
-        await eventually(lambda: rows(dashboard, "select from dead_letters where resolution = 'replayed'"))
-
-
-async def test_a_rebuild_goes_past_what_a_person_went_past(intake: Service, make: Make) -> None:
-    consumes, _ = recorder(LeadCreated, LeadClosed)
-
-    @consumes(LeadUpdated)
-    async def on_lead_updated(uow: UnitOfWork, event: LeadUpdated, at: Envelope) -> None:
-        raise Permanent("nobody can use this")
-
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-        patient = await create_lead(intake)
-        async with intake.transaction(actor="test") as uow:
-            uow.publish(updated(patient), closed(patient))
-        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
-        async with dashboard.transaction(actor="test") as uow:
-            how = {"actor": "staff:ops", "because": "the patient called about it"}
-            assert await letters.decide(uow.conn, dashboard.keyring, letter["id"], "drop", **how)
-        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3])
-        async with dashboard.transaction(actor="test") as uow:
-            for table in ("effects", "inbox", "parked", "patient_keys"):
-                await uow.conn.execute(f"delete from {table}")
-        async with intake.transaction(actor="test") as uow:
-            await cursor.request_subject(uow.conn, patient, 1, "test")
-        await eventually(lambda: sequences(dashboard, patient), equals=[1, 3], timeout=20)
-        [again] = await rows(dashboard, LETTERS)
-        assert (again["id"], again["resolution"], again["resolved_by"]) == (letter["id"], "dropped", "staff:ops")
-        assert "called" not in again["because"]
-
-
-async def test_what_may_work_later_is_tried_again_and_never_given_up(intake: Service, make: Make) -> None:
-    consumes, calls = Consumes(), []
-
-    @consumes(LeadCreated)
-    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
-        calls.append(at.sequence)
-        if len(calls) < 4:
-            raise Transient("not now")
-        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
-
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-        patient = await create_lead(intake)
-        await eventually(lambda: sequences(dashboard, patient), equals=[1])
-        assert not await rows(dashboard, LETTERS)
-
-
-async def test_one_bad_event_in_a_batch_takes_no_other_with_it(intake: Service, make: Make) -> None:
-    consumes, bad = Consumes(), new_id()
-
-    @consumes(LeadCreated)
-    async def on_lead_created(uow: UnitOfWork, event: LeadCreated, at: Envelope) -> None:
-        if event.patient_id == bad:
-            raise ValueError("a bug")
-        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
-
-    async with intake.transaction(actor="test") as uow:
-        for patient in [*(new_id() for _ in range(20)), bad, *(new_id() for _ in range(20))]:
-            await publish_lead(uow, patient)
-    async with running(make("dashboard", consumes=consumes)) as dashboard:
-
-        async def applied() -> int:
-            return len(await rows(dashboard, "select from effects"))
-
-        await eventually(applied, equals=40)
-        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
-        assert (letter["subject"], letter["reason"], letter["error"]) == (bad, "exhausted", "ValueError")
 
 
 async def test_an_event_of_a_newer_major_version_passes_by(intake: Service, make: Make, send: Send) -> None:
@@ -341,40 +186,6 @@ async def test_two_consumers_with_overlapping_batches_apply_once(intake: Service
         await first.consumer.handling.handle(records)
         for patient in patients:
             await eventually(partial(sequences, first, patient), equals=[1, 2, 3, 4, 5])
-
-
-async def as_records(service: Service) -> list[Any]:
-    from shared.consuming import Record
-
-    found = await rows(
-        service,
-        "select event_id, subject, sequence, type, time, actor, correlation, body::text as body"
-        "  from event_log order by id",
-    )
-    return [
-        Record(
-            f"passage.{service.name}.v1",
-            0,
-            number,
-            str(row["subject"]).encode(),
-            row["body"].encode(),
-            tuple(
-                to_headers(
-                    Envelope(
-                        row["event_id"],
-                        row["type"],
-                        "intake",
-                        row["subject"],
-                        row["sequence"],
-                        row["time"],
-                        row["actor"],
-                        row["correlation"],
-                    )
-                )
-            ),
-        )
-        for number, row in enumerate(found)
-    ]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -424,16 +235,6 @@ async def test_a_handler_may_say_not_yet(intake: Service, make: Make) -> None:
         await eventually(lambda: sequences(dashboard, patient), equals=[1, 2, 3])
 
 
-async def test_random_bytes_on_every_topic_stop_nobody(make: Make, send: Send, intake: Service) -> None:
-    consumes, _ = recorder(LeadCreated, ApprovalRevoked)
-    async with running(make("assessment", consumes=consumes)) as assessment:
-        for topic in ("passage.intake.v1", "passage.assessment.v1", CONTROL, SUBMISSIONS):
-            await send(topic, None, os.urandom(200))
-        patient = await create_lead(intake)
-        await eventually(lambda: sequences(assessment, patient), equals=[1])
-        assert await assessment.readiness() == {}
-
-
 def test_every_subscriber_nacks_on_error(make: Make) -> None:
     """FastStream's broker-wide policy is not inherited, and every other policy commits past a failing handler."""
     from faststream import AckPolicy
@@ -452,13 +253,3 @@ def test_a_handler_is_registered_once() -> None:
         consumes(LeadCreated)(lambda uow, event, at: asyncio.sleep(0))
     with pytest.raises(LookupError, match="no service"):
         consumes(Event)
-
-
-async def test_dead_letters_open_with_the_clinics_key_only(keyring: Keyring, other_keyring: Keyring) -> None:
-    from shared.consuming import Record
-    from shared.security.sealing import Unsealable
-
-    sealed = dead_letters.seal(keyring, Record("t", 0, 1, b"k", b"Jo Secret", (("h", b"v"),)))
-    assert "Secret" not in sealed
-    with pytest.raises(Unsealable):
-        dead_letters.unseal(other_keyring, sealed, topic="t", partition=0, offset=1)
