@@ -53,8 +53,8 @@ backup:  ## all schemas of the compose stack, from one snapshot, into backups/
 restore:  ## FILE=backups/… into an empty compose stack
 	@deploy/compose/restore $(FILE)
 
-upgrade:  ## the compose stack to this version: backup, build, migrate, replace
+upgrade:  ## the compose stack to this version: backup, build, migrate, replace one service after the other
 	@deploy/compose/upgrade
 
-test-compose: ready  ## the compose stack for real: build, up, a journey, kills, backup and restore (about ten minutes)
+test-compose: ready  ## the compose stack for real: upgrade under load, a journey, kills, every procedure of the runbook
 	@PASSAGE_TEST_COMPOSE=1 $(RUN) -m pytest tests/compose $(TESTS)

@@ -9,11 +9,13 @@ import pytest
 
 from deploy.compose.secrets import make
 from deploy.sandbox.settings import SandboxSettings
+from passage.cli import app
 from shared.db.migrate import SERVICES
 from shared.http.server import GRACE_SECONDS
 from shared.settings import ServiceSettings
 from shared.telemetry.metrics import REGISTRY
 from tests.support.deployed import ROOT, alerts, compose, variables
+from tests.support.runbook import FILE, procedures, sections
 
 OURS = (*SERVICES, "sandbox")
 JOBS = {"migrations", "topics", "passage"}
@@ -21,6 +23,11 @@ DRAIN_SECONDS = GRACE_SECONDS + 10 + 5
 """Requests, then the consumer's batch in hand, then the pool (`shared/http/server.py`, `shared/service.py`)."""
 
 BY_PROMETHEUS = {"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+COMMAND = re.compile(r"`(?:docker compose|docker|passage|deploy/compose/)[^`]*`")
+NAMES_ELSEWHERE = {
+    "Procedures", "Set aside", "Consumer lag", "Events applied per second", "Memory", "outbox", "transactions",
+}  # fmt: skip
+"""Of the board's pages, Grafana's panels and the runbook's own parts."""
 METRIC = re.compile(r"\b(passage_\w+|process_\w+|up|ALERTS)\b")
 
 
@@ -159,12 +166,38 @@ def test_an_alert_asks_for_what_is_measured_and_the_runbook_says_what_to_do(rule
     assert anchor in headings
 
 
-def test_the_runbook_knows_no_alert_and_no_command_that_is_not_there():
-    text = (ROOT / "deploy" / "RUNBOOK.md").read_text()
+def test_the_runbook_has_a_section_for_each_alert_and_for_nothing_else():
+    assert set(sections("Alerts")) == {rule["alert"] for rule in alerts()}
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alerts_section_says_what_it_means_what_to_look_at_and_what_to_do(rule):
+    text = sections("Alerts")[rule["alert"]]
+    assert text.startswith(f"*{rule['labels']['severity']}.* **Means**: ")
+    assert re.findall(r"(?m)^- \*\*(\w+)\*\*", text) == ["Look", "Do"]
+    look, do = text.split("- **Look**")[1].split("- **Do**")
+    assert COMMAND.search(look), "there is something to look at"
+    assert COMMAND.search(do) or re.search(r"\*[A-Z][a-z ]+\*", do), "a command, or a procedure"
+
+
+def test_the_runbook_knows_no_procedure_and_no_command_that_is_not_there():
+    text = FILE.read_text()
     for script in set(re.findall(r"deploy/compose/[a-z-]+", text)):
         assert (ROOT / script).is_file(), script
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+    headings = {*sections("Alerts"), *sections("Procedures")}
+    assert set(re.findall(r"\*([A-Z][A-Za-z ]+)\*(?!\*)", text)) - headings <= NAMES_ELSEWHERE
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
+    assert set(re.findall(r"`passage ([a-z]+)", text)) <= known
+
+
+def test_every_procedure_is_commands_that_the_story_of_the_compose_stack_follows():
+    story = "".join(file.read_text() for file in (ROOT / "tests" / "compose").glob("test_*.py"))
+    for heading, commands in procedures().items():
+        assert commands, heading
+        assert f'"{heading}"' in story, f"tests/compose follows no {heading!r}"
 
 
 def test_grafanas_dashboard_shows_what_is_measured():

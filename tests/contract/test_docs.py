@@ -20,7 +20,7 @@ PAGES = [page for page in PAGES if "node_modules" not in page.parts]
 HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 CODE = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path != Path(__file__)]
-BESIDES = [ROOT / name for name in ("docker-compose.yml", "Makefile", "deploy/compose/Caddyfile", ".ci/run")]
+BESIDES = [ROOT / name for name in ("docker-compose.yml", "Makefile", "deploy/caddy/Caddyfile", ".ci/run")]
 VARIABLE = re.compile(r"(?<![A-Z_])PASSAGE_[A-Z][A-Z_]*[A-Z]")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s#]+)")
 CODE_WORD = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")

@@ -65,7 +65,7 @@ def test_every_address_of_a_service_is_led_there(name, wiring, monkeypatch):
         public = f"{PREFIX[name]}{path}" if expected(name, path) == {f"{name}/"} else path
         if led_to(public) not in expected(name, path):
             wrong[public] = led_to(public)
-    assert wrong == {}, f"deploy/compose/Caddyfile does not lead these to {name}"
+    assert wrong == {}, f"deploy/caddy/Caddyfile does not lead these to {name}"
 
 
 def test_two_services_never_claim_one_address(wiring, monkeypatch):

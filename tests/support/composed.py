@@ -1,18 +1,23 @@
 """The compose stack as a project of its own: other ports, volumes and secrets than anybody else's on this machine."""
 
+import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from deploy.compose.secrets import make
 from deploy.embedded.processes import any_free_port
+from tests.support.runbook import filled
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 300
+VERSION = "test"
+"""The image's tag, so that nobody's own image is touched."""
 
 
 def why_not() -> str:
@@ -27,6 +32,10 @@ def why_not() -> str:
         if done.returncode != 0:
             return f"`{' '.join(command)}` does not work here"
     return ""
+
+
+_made = 0
+BUILD_SECONDS = 900
 
 
 class _Localhost(httpx.AsyncHTTPTransport):
@@ -50,26 +59,59 @@ def browser(**settings: object) -> httpx.AsyncClient:
 
 @dataclass
 class Composed:
-    """One project. `folder` holds its secrets and its `.env`."""
+    """One project. `folder` holds its secrets and its `.env`, `root` is where its operator stands."""
 
     folder: Path
     name: str
     port: int
     sandbox_port: int
+    root: Path = ROOT
+    followed: set[str] = field(default_factory=set)
+    """The runbook's procedures that were done here."""
 
     @classmethod
     def prepare(cls, folder: Path) -> "Composed":
         """Make its secrets and settings; nothing runs yet."""
-        port, tls_port, sandbox_port = any_free_port(), any_free_port(), any_free_port()
-        found = cls(folder, f"passage-test-{os.getpid()}", port, sandbox_port)
-        make(folder / "secrets", found.env, domain="", ports=(port, tls_port, sandbox_port))
-        with found.env.open("a") as out:
-            out.write(f"PASSAGE_PROJECT={found.name}\nPASSAGE_SECRETS={folder / 'secrets'}\n")
+        found = cls._named(folder, ROOT)
+        make(folder / "secrets", found.env, domain="")
+        found.settle(PASSAGE_SECRETS=str(folder / "secrets"))
         return found
+
+    @classmethod
+    def in_a_checkout(cls, root: Path) -> "Composed":
+        """One whose secrets are made where it stands, by what stands there."""
+        found = cls._named(root, root)
+        found.run("deploy/compose/secrets", seconds=BUILD_SECONDS)
+        found.settle()
+        return found
+
+    @classmethod
+    def _named(cls, folder: Path, root: Path) -> "Composed":
+        global _made
+        _made += 1
+        return cls(folder, f"passage-test-{os.getpid()}-{_made}", any_free_port(), any_free_port(), root)
+
+    def settle(self, **settings: str) -> None:
+        """Its own name, version and ports, below what `.env` says already: the last word counts."""
+        own = {
+            "PASSAGE_PROJECT": self.name,
+            "PASSAGE_VERSION": VERSION,
+            "PASSAGE_ORIGIN": self.origin,
+            "PASSAGE_HTTP_PORT": str(self.port),
+            "PASSAGE_HTTPS_PORT": str(any_free_port()),
+            "PASSAGE_SANDBOX_PORT": str(self.sandbox_port),
+            **settings,
+        }
+        with self.env.open("a") as out:
+            out.writelines(f"{name}={value}\n" for name, value in own.items())
 
     @property
     def env(self) -> Path:
         return self.folder / ".env"
+
+    @property
+    def image(self) -> str:
+        return f"passage:{VERSION}"
 
     @property
     def origin(self) -> str:
@@ -81,12 +123,12 @@ class Composed:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     def run(self, *command: str, seconds: float = READY_SECONDS, check: bool = True) -> str:
-        """A command of the operator in the project's folder; gives what it printed."""
+        """A command of the operator where they stand; gives what it printed."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSAGE_")}
         done = subprocess.run(
             command,
-            cwd=ROOT,
-            env={**environment, "COMPOSE_ENV_FILES": str(self.env)},
+            cwd=self.root,
+            env={**environment, "COMPOSE_ENV_FILES": str(self.env), "PASSAGE_VERSION": VERSION},
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -94,6 +136,11 @@ class Composed:
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{(done.stdout + done.stderr)[-6000:]}"
         return done.stdout if check else done.stdout + done.stderr
+
+    def follow(self, procedure: str, *, seconds: float = BUILD_SECONDS, **values: str) -> str:
+        """Do what the runbook says under that heading, word for word; `values` fill in what it leaves open."""
+        self.followed.add(procedure)
+        return self.run("bash", "-euo", "pipefail", "-c", filled(procedure, values), seconds=seconds)
 
     def compose(self, *arguments: str, seconds: float = READY_SECONDS, check: bool = True) -> str:
         """`docker compose …`."""
@@ -108,12 +155,36 @@ class Composed:
         logs = [self.compose("logs", "--tail", "15", line.split()[0], check=False) for line in wrong]
         assert not wrong, "\n".join([said[-2000:], states, *logs])
 
+    def down(self) -> None:
+        """Everything away, data included."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", check=False)
+
+    def select(self, statement: str) -> list[str]:
+        """The database's answer, a line for each row."""
+        asked = (
+            "psql",
+            "-h",
+            "/var/run/postgresql",
+            "-U",
+            "passage",
+            "-d",
+            "passage",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-qAtc",
+        )
+        return self.compose("exec", "-T", "postgres", *asked, statement).splitlines()
+
     def count(self, statement: str) -> int:
-        """What the database says."""
-        asked = ("psql", "-h", "/var/run/postgresql", "-U", "passage", "-d", "passage", "-qAtc", statement)
-        return int(self.compose("exec", "-T", "postgres", *asked))
+        """The one number that the database answers with."""
+        [number] = self.select(statement)
+        return int(number)
 
     def inspect(self, service: str, template: str) -> list[str]:
         """A fact of each of a service's containers."""
         ids = self.compose("ps", "-aq", service).split()
         return self.run("docker", "inspect", "--format", template, *ids).splitlines()
+
+    def kept(self, file: str) -> Any:
+        """What a try-out keeps for its people in JSON: `staff`, `producer`."""
+        return json.loads(self.compose("exec", "-T", "sandbox", "cat", f"/state/{file}.json"))

@@ -36,7 +36,7 @@ def routes() -> list[tuple[list[str], str]]:
 
     What intake gets by its prefix is "intake/": it sees the path without.
     """
-    text = re.sub(r"(?m)#.*$", "", (ROOT / "deploy" / "compose" / "Caddyfile").read_text())
+    text = re.sub(r"(?m)#.*$", "", (ROOT / "deploy" / "caddy" / "Caddyfile").read_text())
     named = {name: paths.split() for name, paths in re.findall(r"(@\w+) path ([^\n]+)", text)}
     found = []
     for kind, matcher, body in _HANDLE.findall(text):
