@@ -107,7 +107,6 @@ async def test_8_prometheus_reaches_every_service_and_takes_every_rule(stack):
 
 async def test_9_down_and_up_again_loses_nothing(stack):
     before = [known(stack, statement) for statement in KNOWN]
-    stack.compose("down", seconds=240)
-    stack.up()
+    stack.follow("Down and up")
     assert [known(stack, statement) for statement in KNOWN] == before
     await front_desk_finds(stack, "Jonah Price", "Ada Lind")
