@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from functools import partial
 
@@ -62,6 +63,14 @@ def test_0_the_compose_file_is_valid_in_every_profile_and_asks_for_what_is_missi
     assert set(SERVICES) < set(json.loads(said)["services"])
     there.env.write_text("")
     assert "make secrets" in there.compose("config", "-q", check=False)
+
+
+def test_0_what_was_never_built_is_built_by_up_and_looked_for_nowhere(tmp_path):
+    there = Composed.prepare(tmp_path)
+    asked = ("env", "PASSAGE_VERSION=never-built", "docker", "compose", "--dry-run", "create")
+    said = there.run(*asked, check=False)
+    assert "naming to passage:never-built" in said
+    assert not re.search(rf"({'|'.join(SERVICES)}|migrations|topics|sandbox) Pulling", said), said
 
 
 async def test_1_the_release_before_is_built_and_comes_up(stack):
