@@ -114,7 +114,7 @@ def from_headers(headers: Iterable[tuple[str, bytes]]) -> Envelope:
         raise NotAnEvent(_trouble(found)) from error
 
 
-_often = lru_cache(16_384)(UUID)  # the same people and journeys come again and again; reading an id costs a microsecond
+_often = lru_cache(8_192)(UUID)  # the same people and journeys come again and again; reading an id costs a microsecond
 
 
 @lru_cache(1_024)

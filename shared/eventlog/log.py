@@ -62,7 +62,7 @@ class Pending:
     origin: Origin
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def partition_of(subject: UUID) -> int:
     """The partition that Kafka's Java client gives this key: murmur2 of the id's text, positive, modulo."""
     return int(murmur2(str(subject).encode()) & 0x7FFFFFFF) % PARTITIONS
