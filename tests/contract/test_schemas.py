@@ -13,6 +13,10 @@ from shared.contracts.envelope import from_headers
 from shared.contracts.registry import EVENTS
 from shared.contracts.topics import GROUPS, PARTITIONS, events_of
 
+NOW = schema.generated()
+SCHEMAS = [path for path in NOW if path.startswith("schemas/")]
+PROMISED = schema.checked_in()
+
 
 def test_no_promise_is_broken():
     assert [str(one) for one in schema.incompatible(schema.checked_in(), schema.generated())] == []
@@ -22,14 +26,14 @@ def test_the_checked_in_files_are_up_to_date():
     assert schema.stale(schema.generated()) == [], "run python -m shared.contracts.schema --write"
 
 
-@pytest.mark.parametrize("path", [path for path in schema.generated() if path.startswith("schemas/")])
+@pytest.mark.parametrize("path", SCHEMAS)
 def test_every_schema_is_a_valid_json_schema(path):
-    jsonschema.Draft202012Validator.check_schema(schema.checked_in()[path])
+    jsonschema.Draft202012Validator.check_schema(PROMISED[path])
 
 
-@pytest.mark.parametrize("path", [path for path in schema.generated() if path.startswith("schemas/")])
+@pytest.mark.parametrize("path", SCHEMAS)
 def test_every_field_says_in_one_line_what_it_is(path):
-    document = schema.generated()[path]
+    document = NOW[path]
     silent = [
         f"{of['title']}.{name}"
         for of in (document, *document.get("$defs", {}).values())
@@ -41,7 +45,7 @@ def test_every_field_says_in_one_line_what_it_is(path):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_asyncapi_document_names_every_event_its_topic_and_its_files(source):
-    document = schema.checked_in()[f"asyncapi/{source}.json"]
+    document = PROMISED[f"asyncapi/{source}.json"]
     channel = document["channels"]["events"]
     assert channel["address"] == events_of(source)
     assert channel["bindings"]["kafka"]["partitions"] == PARTITIONS
@@ -50,7 +54,7 @@ def test_the_asyncapi_document_names_every_event_its_topic_and_its_files(source)
 
 @pytest.mark.parametrize("service", GROUPS)
 def test_every_reference_of_an_asyncapi_document_leads_somewhere(service):
-    document = schema.checked_in()[f"asyncapi/{service}.json"]
+    document = PROMISED[f"asyncapi/{service}.json"]
     for operation in document["operations"].values():
         assert operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
     for channel in document["channels"].values():
@@ -61,7 +65,7 @@ def test_every_reference_of_an_asyncapi_document_leads_somewhere(service):
 
 
 def test_a_reader_finds_in_its_document_what_it_reads():
-    operations = schema.checked_in()["asyncapi/scheduling.json"]["operations"]
+    operations = PROMISED["asyncapi/scheduling.json"]["operations"]
     assert {name for name, one in operations.items() if one["action"] == "receive"} == {
         "readIntake", "readAssessment", "readNotifications", "readReplayRequests",
     }  # fmt: skip
@@ -116,12 +120,12 @@ def test_every_event_names_its_subject():
 
 @pytest.mark.parametrize(("source", "event"), [(source, event) for source in SOURCES for event in EVENTS[source]])
 def test_the_example_of_an_event_is_one(source, event):
-    document = schema.checked_in()[f"asyncapi/{source}.json"]
+    document = PROMISED[f"asyncapi/{source}.json"]
     [example] = document["components"]["messages"][f"{source}.{event.__name__}"]["examples"]
     told = event.model_validate(example["payload"])
     headers = [(name, value.encode()) for name, value in example["headers"].items()]
     envelope = from_headers(headers)
     assert (envelope.type, envelope.source, envelope.subject) == (event.type_from(source), source, told.subject)
-    promised = schema.checked_in()[f"schemas/{source}/{event.__name__}.v{event.VERSION}.json"]
+    promised = PROMISED[f"schemas/{source}/{event.__name__}.v{event.VERSION}.json"]
     jsonschema.validate(example["payload"], promised)
     jsonschema.validate(example["headers"], document["components"]["schemas"]["Headers"])
