@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from deploy.embedded.broker import Broker, JvmBroker
 from deploy.embedded.processes import any_free_port
@@ -21,6 +22,13 @@ from tests.support.stack import started
 from tests.support.waiting import eventually as wait
 from tests.support.world import Infrastructure, Running, World, make_world
 
+# The default shows every local variable of a traceback: seconds of work, long enough to lose a consumer's membership.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 ROOT = Path(__file__).parent
 PURE = (ROOT / "unit", ROOT / "contract", ROOT / "compose")
 """Tests that need neither database nor broker of this run's."""

@@ -17,14 +17,14 @@ TYPED = "Anna Miller +13035550123"
 def lines(monkeypatch, capsys):
     """What a production process writes, as JSON."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, ours = root.handlers[:], root.level, structlog.get_config()
     logs.configure_format("intake", "json", level="info", messages=False)
     of_libraries = io.StringIO()
     monkeypatch.setattr(root.handlers[0], "stream", of_libraries)
     yield lambda: [json.loads(line) for line in (of_libraries.getvalue() + capsys.readouterr().err).splitlines()]
     root.handlers[:] = before
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**ours)
 
 
 def fails():

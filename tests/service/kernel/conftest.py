@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.contracts.envelope import Envelope, NotAnEvent, from_headers, to_headers
@@ -20,13 +19,6 @@ from shared.settings import ServiceSettings
 from tests.support.kernel import running
 from tests.support.world import World
 
-# The default shows every local variable of a traceback: seconds of work, long enough to lose a consumer's membership.
-structlog.configure(
-    processors=[
-        structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
-)
 EFFECTS = """
 create table {schema}.effects (n bigint generated always as identity, event_id uuid, subject uuid, sequence bigint)
 """
