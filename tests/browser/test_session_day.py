@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from playwright.async_api import expect
 
 from shared.contracts.assessment import TreatmentConsentSigned
 from shared.contracts.notifications import TransportConfirmed
@@ -65,6 +66,8 @@ async def test_a_session_begins_with_the_keyboard_alone(window, calendar, sessio
         await page.keyboard.press("Space")
         await page.keyboard.press("Tab")
         await page.keyboard.press("Space")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#confirm")).to_contain_text("is here now?")
         async with page.expect_navigation():
             await page.keyboard.press("Enter")
         if await page.get_by_text("Take vitals.").is_visible():
