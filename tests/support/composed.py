@@ -68,6 +68,7 @@ class Composed:
     root: Path = ROOT
     followed: set[str] = field(default_factory=set)
     """The runbook's procedures that were done here."""
+    logins: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, folder: Path) -> "Composed":
@@ -184,6 +185,12 @@ class Composed:
         """A fact of each of a service's containers."""
         ids = self.compose("ps", "-aq", service).split()
         return self.run("docker", "inspect", "--format", template, *ids).splitlines()
+
+    def login(self, person: str) -> dict[str, str]:
+        """How somebody of the clinic signs in; they remember it when the machine is another one."""
+        if not self.logins:
+            self.logins = {one["id"]: one for one in self.kept("staff")["staff"]}
+        return self.logins[person]
 
     def kept(self, file: str) -> Any:
         """What a try-out keeps for its people in JSON: `staff`, `producer`."""

@@ -33,7 +33,7 @@ async def texts(stack: Composed, phone: str | None = None) -> list[dict]:
 async def signed_in(stack: Composed, person: str) -> AsyncIterator[Person]:
     """Somebody of the clinic, at the board."""
     found = Person(browser())
-    await found.sign_in(stack.origin, next(one for one in stack.kept("staff")["staff"] if one["id"] == person))
+    await found.sign_in(stack.origin, stack.login(person))
     try:
         yield found
     finally:
