@@ -18,6 +18,9 @@ from shared.settings import ServiceSettings
 from shared.telemetry.trace import current_traceparent
 
 FRAMES = 12
+QUIET_SECONDS = 30.0
+"""A library that says the same again is heard this often: aiokafka writes 200 lines a second about a missing topic."""
+MOST_REMEMBERED = 1_000
 
 
 def configure(service: str, settings: ServiceSettings) -> None:
@@ -52,6 +55,7 @@ def configure_format(service: str, style: Literal["json", "console"], *, level: 
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Repeated())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -64,6 +68,29 @@ def configure_format(service: str, style: Literal["json", "console"], *, level: 
     # Libraries speak when something is wrong; their chatter would quote addresses and queries.
     for library in ("aiokafka", "faststream", "httpx", "httpcore", "uvicorn", "asyncio", "opentelemetry", "mail"):
         logging.getLogger(library).setLevel(max(threshold, logging.WARNING))
+
+
+class _Repeated(logging.Filter):
+    """Lets a message of a library through once in `QUIET_SECONDS`, with how often it was said meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            return True
+        said = (record.name, record.getMessage())
+        since, times = self._said.get(said, (0.0, 0))
+        if record.created - since < QUIET_SECONDS:
+            self._said[said] = (since, times + 1)
+            return False
+        if len(self._said) >= MOST_REMEMBERED:
+            self._said.clear()
+        self._said[said] = (record.created, 0)
+        if times:
+            record.msg, record.args = f"{said[1]} (and {times} times before)", ()
+        return True
 
 
 class _Lines:

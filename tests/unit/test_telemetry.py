@@ -27,6 +27,16 @@ def lines(monkeypatch, capsys):
     structlog.configure(**ours)
 
 
+def test_a_library_that_repeats_itself_is_heard_now_and_then(lines, monkeypatch):
+    library = logging.getLogger("aiokafka.cluster")
+    for topic in ("a", "a", "b", "a"):
+        library.warning("Topic %s not found", topic)
+    assert [line["event"] for line in lines()] == ["Topic a not found", "Topic b not found"]
+    monkeypatch.setattr(logs, "QUIET_SECONDS", 0.0)
+    library.warning("Topic %s not found", "a")
+    assert lines()[-1]["event"] == "Topic a not found (and 2 times before)"
+
+
 def fails():
     raise ValueError(TYPED)
 
