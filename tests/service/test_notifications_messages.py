@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from services.notifications.repository import people
 from shared.contracts.assessment import Alternative, AlternativeRecommended
 from shared.contracts.intake import (
     Channel,
@@ -129,6 +130,19 @@ async def test_no_day_brings_more_than_two_texts_and_nothing_is_lost(at_desk):
     hours = {row["sent_at"].astimezone(at_desk.service.clinic.tz).hour for row in alone}
     assert min(hours) >= 9
     assert max(hours) < 20
+
+
+async def test_a_message_on_its_way_out_and_news_of_its_patient_do_not_wait_for_each_other(at_desk):
+    """Each takes several people at once, in an order of its own: waiting for each other they would be deadlocked."""
+    patient = await at_desk.lead()
+    async with (
+        at_desk.service.transaction(actor="test") as going_out,
+        at_desk.service.transaction(actor="test") as news,
+    ):
+        # What the foreign key of a message takes when the message is written.
+        await going_out.conn.execute("select from patients where id = $1 for key share", patient)
+        await news.conn.execute("set local lock_timeout = '1s'")
+        assert await people.find(news.conn, patient, lock=True)
 
 
 async def test_stop_is_effective_at_once_and_confirmed_once(at_desk):

@@ -19,7 +19,8 @@ on conflict (id) do nothing
 returning id
 """
 FIND = _ALL + " where p.id = $1"
-LOCK = _ALL + " where p.id = $1 for update of p"
+# Their id never changes, so what refers to them may be written meanwhile: a message that goes out waits for nobody.
+LOCK = _ALL + " where p.id = $1 for no key update of p"
 WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
 TAKES_NO_TEXTS = "select exists (select from patients where phone_hash = $1 and sms_out)"
 ABSORBED = "select absorbed_id from aliases where patient_id = $1"
