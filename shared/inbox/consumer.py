@@ -53,16 +53,33 @@ class _Offsets:
             self.waiting, self._since = True, monotonic()
 
     async def commit(self, consumer: AIOKafkaConsumer) -> None:
-        """Commit when it is time; what the broker doesn't take now goes with the next."""
+        """Commit when it is time; what the broker doesn't take now goes with the next.
+
+        One try, as the member of the group that has read them. aiokafka's own `commit` tries until it succeeds, by then
+        as whoever it is: on a broker that has forgotten everything meanwhile, old offsets would become the new group's,
+        and what stands below them there would never be read.
+        """
         if not self.waiting or monotonic() - self._since < COMMIT_SECONDS:
             return
         self._since = monotonic()
-        try:
-            await consumer.commit()
-        except KafkaError as error:
-            log.info("offsets_not_committed", error=type(error).__name__)
-        else:
-            self.waiting = False
+        coordinator = consumer._coordinator
+        async with coordinator._commit_lock:
+            if (read := _read_as_member(consumer)) is None:
+                return
+            try:
+                await coordinator._do_commit_offsets(read, read.all_consumed_offsets())
+            except KafkaError as error:
+                log.info("offsets_not_committed", error=type(error).__name__)
+            else:
+                self.waiting = False
+
+
+def _read_as_member(consumer: AIOKafkaConsumer) -> Any:
+    """The assignment of the group's present generation; None where the group is looked for, or shares out anew."""
+    coordinator, state = consumer._coordinator, consumer._subscription
+    if coordinator.generation < 0 or coordinator.coordinator_id is None or state.subscription is None:
+        return None
+    return None if state.reassignment_in_progress else state.subscription.assignment
 
 
 class _Batch(KafkaAckableMessage):

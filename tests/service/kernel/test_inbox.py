@@ -59,6 +59,23 @@ async def test_a_fact_travels_to_another_services_table_once(intake: Service, ma
         assert position["sequence"] == 4, "a type without a handler passes by and still moves the position"
 
 
+async def test_offsets_are_committed_as_the_member_that_read_them_or_not_at_all(intake: Service, make: Make) -> None:
+    """A group that doesn't know its member any more has forgotten its offsets too: the old ones would be lies."""
+    consumes, _ = recorder(LeadCreated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        assert dashboard.consumer is not None
+        reading, offsets = dashboard.consumer._subscriber.consumer, dashboard.consumer._offsets
+        assert reading is not None
+        await eventually(lambda: not offsets.waiting)
+        reading._coordinator.reset_generation()  # as on a broker's answer
+        offsets.waiting, offsets._since = True, 0.0
+        await offsets.commit(reading)
+        assert offsets.waiting, "nobody's offsets were committed"
+        await eventually(lambda: not offsets.waiting, timeout=30)  # as the member that it has become again
+
+
 async def test_replay_of_any_age_changes_nothing(intake: Service, make: Make) -> None:
     consumes, _ = recorder(LeadCreated, LeadUpdated)
     async with running(make("dashboard", consumes=consumes)) as dashboard:
