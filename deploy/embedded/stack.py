@@ -203,10 +203,10 @@ class Stack:
     def _prepare(self, command: str) -> Program:
         return self._python("prepare", "-m", "passage", "--state", str(self.state), command, variables={})
 
-    def _python(self, name: str, *arguments: str, variables: dict[str, str]) -> Program:
+    def _python(self, name: str, *arguments: str, variables: dict[str, str], home: Path = ROOT) -> Program:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("PASSAGE_")}
         environment = {**inherited, "PYTHONUNBUFFERED": "1", **variables}
-        return Program(name, [sys.executable, *arguments], log=self._log(name), environment=environment, cwd=ROOT)
+        return Program(name, [sys.executable, *arguments], log=self._log(name), environment=environment, cwd=home)
 
     async def _finish(self, program: Program) -> None:
         try:

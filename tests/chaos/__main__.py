@@ -14,7 +14,7 @@ HOME = Path(".passage") / "chaos"
 
 
 def main() -> int:
-    """Exit code 1 when an invariant is broken."""
+    """Exit code 1 when an invariant is broken, or a fault did not do what its name says."""
     given = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     given.add_argument("--minutes", type=float, default=3.0)
     given.add_argument("--seed", type=int, default=None)
@@ -32,8 +32,10 @@ def main() -> int:
         print(f"{'BROKEN' if finding.violations else 'holds '}  {name:34} {finding.figure}")
         for one in finding.violations[:3]:
             print(f"        {one.id}: {one.what}")
+    for told in run.failed:
+        print(f"did not come off: {told}")
     print(f"report: {folder / 'report.md'}")
-    return 1 if run.broken else 0
+    return 1 if run.broken or run.failed else 0
 
 
 if __name__ == "__main__":

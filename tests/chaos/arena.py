@@ -25,10 +25,11 @@ from deploy.embedded.processes import Program, any_free_port
 from deploy.embedded.stack import Stack
 from deploy.embedded.supervisor import Member
 from passage.moving import move
-from shared.db.migrate import fill
+from shared.db.migrate import SERVICES, fill
 from shared.security.keyring import Keyring
 from tests.chaos.facts import Move, Poison, Sample
 from tests.chaos.history import History
+from tests.chaos.newer import TABLES, Version, next_after
 from tests.chaos.tap import Tap
 from tests.support.issuer import Issuer
 from tests.support.serving import serving
@@ -42,11 +43,13 @@ WAL_LIMIT_MB = 4_000.0
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What a database that is just being killed answers."""
 
-# What a consumer's transactions did, written by themselves: which run of events moved which position, in which order.
+# What a consumer's transactions did, written by themselves: which run of events moved which position, in which order,
+# and which version's connection it was.
 JOURNAL = """
 create schema chaos;
 create table chaos.moves (
     n bigint generated always as identity, consumer text, source smallint, subject uuid, prior bigint, sequence bigint,
+    version int not null default coalesce(current_setting('chaos.version', true), '0')::int,
     at timestamptz not null default clock_timestamp());
 create function chaos.note() returns trigger language plpgsql security definer as $$
 begin
@@ -78,6 +81,8 @@ class Arena(Stack):
         self.history = history
         self.random = random.Random(seed)
         self.replica_port = any_free_port()
+        self.newest = Version(1, ROOT)
+        self.versions = dict.fromkeys((*CONSUMERS, REPLICA, "identity", "sandbox"), self.newest)
         self.moves: list[Move] = []
         self.unsure: list[tuple[datetime, datetime]] = []
         self.poison: list[Poison] = []
@@ -119,10 +124,20 @@ class Arena(Stack):
         await self._around.aclose()
         await super().stop()
 
+    def _launch(self, name: str) -> Program:
+        return self._launch_version(name, name)
+
     def _launch_replica(self) -> Program:
+        return self._launch_version(REPLICA, "intake", port=self.replica_port)
+
+    def _launch_version(self, name: str, service: str, **changes: Any) -> Program:
+        """The version that a process is to be of; its connections to the database say which."""
         assert self.plan is not None
-        variables = self.plan.wiring.variables("intake", port=self.replica_port)
-        return self._python(REPLICA, "-m", "services.intake", variables=variables)
+        version = self.versions[name]
+        address = f"{self.plan.wiring.settings(service)['database_url']}&chaos.version={version.number}"
+        variables = self.plan.wiring.variables(service, database_url=address, **changes)
+        module = f"deploy.{service}" if service == "sandbox" else f"services.{service}"
+        return self._python(name, "-m", module, variables=variables, home=version.home)
 
     @property
     def kafka_address(self) -> str:
@@ -184,9 +199,24 @@ class Arena(Stack):
         self.members[name].failures = 0
         self.members[name].program.kill()
 
-    async def restart_gently(self, name: str) -> None:
-        """End it as an operator does, and start it again."""
+    async def next_version(self) -> Version:
+        """Have the version after the newest, and run its migrations beside the running services."""
+        tables: dict[str, list[str]] = {}
+        for row in await self.fetch(TABLES, list(SERVICES)):
+            tables.setdefault(row["service"], []).append(row["name"])
+        folder = self.state / f"version-{self.newest.number + 1}"
+        following = await asyncio.to_thread(next_after, self.newest, folder, tables)
+        self.newest = following
+        # A statement that would wait for a lock for long gives up: then an operator says it again.
+        await eventually(lambda: self.command("migrate"), timeout=60)
+        return following
+
+    async def replace(self, name: str, version: Version) -> None:
+        """End a process as an operator does, in its own time, and start a version in its place."""
+        asked = self.members[name].program.process
+        self.versions[name] = version
         await self._supervisor.restart([name])
+        assert asked.returncode != -signal.SIGKILL, f"{name} did not end when it was asked to"
         await eventually(lambda: self.members[name].again_at is None, timeout=30)
 
     def signal(self, name: str, number: signal.Signals) -> None:
@@ -198,7 +228,7 @@ class Arena(Stack):
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("PASSAGE_")}
         done = await asyncio.to_thread(
             subprocess.run, [sys.executable, "-m", "passage", "--state", str(self.state), *words],
-            capture_output=True, text=True, cwd=ROOT, env=inherited, check=False,
+            capture_output=True, text=True, cwd=self.newest.home, env=inherited, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"passage {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout

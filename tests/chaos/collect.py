@@ -144,7 +144,7 @@ async def collect(arena: Arena, crowd: Crowd, page: OpenPage | None) -> Facts:
             facts.streamed, facts.projected = page.shows, await projection(conn)
     finally:
         await conn.close()
-    facts.offsets = await _offsets(arena.kafka_address)
+    facts.offsets = await offsets(arena.kafka_address)
     return facts
 
 
@@ -243,7 +243,8 @@ async def _calendar(conn: asyncpg.Connection, facts: Facts) -> None:
     facts.appointments = {str(r["appointment_id"]): r["state"] for r in await conn.fetch(APPOINTMENTS)}
 
 
-async def _offsets(bootstrap: str) -> dict[tuple[str, str, int], int]:
+async def offsets(bootstrap: str) -> dict[tuple[str, str, int], int]:
+    """Where each group stands: (consumer, topic, partition) → its committed offset."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -24,10 +24,6 @@ SESSION_SECONDS = 10.0
 
 RELAY_OF = "select pid from pg_stat_activity where application_name = 'intake-relay' and datname = current_database()"
 END = "select pg_terminate_backend($1)"
-IN_BATCH = """
-select count(*) from pg_stat_activity
- where application_name = $1 and state in ('active', 'idle in transaction') and query ~ 'inbox|moves'
-"""
 ALL_OF_US = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where datname = current_database() and pid <> pg_backend_pid() and application_name <> ''
@@ -56,6 +52,11 @@ class Fault:
         """For the record: what exactly was done."""
         return self.name
 
+    @property
+    def told(self) -> str:
+        """What it found while it lasted, for the record."""
+        return ""
+
     async def inject(self, arena: Arena) -> None:
         raise NotImplementedError
 
@@ -78,28 +79,6 @@ class KillService(Fault):
 
     async def inject(self, arena: Arena) -> None:
         arena.kill_now(self.victim)
-
-
-class KillInBatch(Fault):
-    """kill -9 of a consumer whose transaction with a batch is open."""
-
-    name = "kill -9 in mid-batch"
-
-    def __init__(self, random_: random.Random) -> None:
-        super().__init__(random_)
-        self.victim = random_.choice(("assessment", "scheduling", "notifications", "dashboard"))
-
-    @property
-    def what(self) -> str:
-        return f"kill -9 {self.victim} in mid-batch"
-
-    async def inject(self, arena: Arena) -> None:
-        with contextlib.suppress(AssertionError):  # an idle consumer is killed between batches, which is a case too
-            await eventually(lambda: self._works(arena), timeout=3, every=0.005)
-        arena.kill_now(self.victim)
-
-    async def _works(self, arena: Arena) -> bool:
-        return bool((await arena.fetch(IN_BATCH, self.victim))[0][0])
 
 
 class KillRelay(Fault):

@@ -1,13 +1,15 @@
-"""What can go wrong around the services: the records on the topics, the carriers, the clock."""
+"""What can go wrong around the services: the records on the topics, and the carriers."""
 
-import asyncio
 import contextlib
 import hashlib
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -32,9 +34,16 @@ select pg_terminate_backend(pid) from pg_stat_activity
  where application_name = 'intake-relay' and datname = current_database()
 """
 LOCK = "select pg_try_advisory_lock(hashtextextended('relay:intake', 0))"
+# Up to `settled_id` the log was written in another cluster, whose transaction ids mean nothing here.
 HIDDEN = """
 select * from event_log
- where not pg_visible_in_snapshot(xid, (select cursor from relay)::pg_snapshot) order by id
+ where id > (select settled_id from relay)
+   and not pg_visible_in_snapshot(xid, (select cursor from relay)::pg_snapshot) order by id
+"""
+HIDDEN_PATIENTS = """
+select exists (select from event_log e join patients p on p.id = e.subject
+                where e.id > (select settled_id from relay)
+                  and not pg_visible_in_snapshot(e.xid, (select cursor from relay)::pg_snapshot))
 """
 PASS_BY = """
 update relay set cursor = pg_current_snapshot()::text, cursor_at = clock_timestamp(), upper = null, upper_at = null,
@@ -44,6 +53,7 @@ LEFT = """
 select count(*) from intake.event_log e left join {consumer}.inbox i on i.source = 1 and i.subject = e.subject
  where e.at between $1 and $2 and coalesce(i.sequence, 0) < e.sequence
 """
+COUNTED = 'passage_inbox_gaps_total{source="intake"}'
 READERS = ("assessment", "scheduling", "notifications", "dashboard")
 PATIENTS = "select id from patients where id = any($1)"
 
@@ -165,12 +175,39 @@ class _Hidden(Fault):
 
 
 class Missing(_Hidden):
-    """Events are never published. Their subjects' next events show the gap, and a replay is asked for by itself."""
+    """Events are never published. Their subjects' next events show the gap, every reader counts it, and a replay is
+    asked for by itself.
+    """
 
     name = "missing records"
 
+    def __init__(self, random_: random.Random) -> None:
+        super().__init__(random_)
+        self._patients: set[UUID] = set()
+        self._counted: dict[str, float] = {}
+
+    @property
+    def told(self) -> str:
+        counted = ", ".join(f"{reader} {gaps:.0f}" for reader, gaps in self._counted.items())
+        return f"{len(self._patients)} patients' events left out; gaps counted: {counted}"
+
+    async def inject(self, arena: Arena) -> None:
+        await super().inject(arena)
+        assert self._conn is not None
+        await eventually(partial(self._conn.fetchval, HIDDEN_PATIENTS), timeout=20)
+
+    async def heal(self, arena: Arena) -> None:
+        before = {reader: await _gaps(arena, reader) for reader in READERS}
+        await super().heal(arena)
+        for reader in READERS if self._patients else ():
+            await eventually(partial(self._counts, arena, reader, before[reader]), timeout=30, every=0.1)
+
+    async def _counts(self, arena: Arena, reader: str, before: float) -> bool:
+        self._counted[reader] = await _gaps(arena, reader) - before
+        return self._counted[reader] > 0
+
     async def show(self, arena: Arena, conn: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
-        patients = {row["id"] for row in await conn.fetch(PATIENTS, [row["subject"] for row in rows])}
+        patients = self._patients = {row["id"] for row in await conn.fetch(PATIENTS, [r["subject"] for r in rows])}
         origin = Origin("intake", await arena.business_now(), "system:chaos", new_id())
         async with conn.transaction():
             events = [LeadUpdated(patient_id=one, changed=("language",), language="en") for one in sorted(patients)]
@@ -186,6 +223,14 @@ class Reordered(_Hidden):
 
     async def show(self, arena: Arena, conn: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         await put(arena, *(again(row, forged=False) for row in reversed(rows)))
+
+
+async def _gaps(arena: Arena, reader: str) -> float:
+    """How many missing sequences of intake's a consumer has counted since it started."""
+    await arena.ready(reader)
+    async with httpx.AsyncClient(timeout=5) as http:
+        said = (await http.get(f"{arena.address(reader)}/metrics")).text
+    return sum(float(line.rpartition(" ")[2]) for line in said.splitlines() if line.startswith(COUNTED))
 
 
 class CarrierDown(Fault):
@@ -236,42 +281,3 @@ class CarrierSlow(_Doubtful):
     name = "SMS and SMTP slow"
     how = "slow"
     quick = False
-
-
-class ClockByHours(Fault):
-    """Business time jumps by some hours."""
-
-    name = "clock moved by hours"
-
-    def __init__(self, random_: random.Random) -> None:
-        super().__init__(random_)
-        self._hours = random_.randint(2, 9)
-
-    @property
-    def what(self) -> str:
-        return f"clock moved by {self._hours} hours"
-
-    async def inject(self, arena: Arena) -> None:
-        await arena.move_clock(timedelta(hours=self._hours))
-        await asyncio.sleep(0.5)
-
-
-class ClockOverDst(Fault):
-    """Business time jumps to the next day, on which the clinic's clocks change."""
-
-    name = "clock moved over the day on which clocks change"
-
-    async def inject(self, arena: Arena) -> None:
-        await arena.move_clock(timedelta(hours=19))
-
-
-class RollingRestart(Fault):
-    """Every service ends as asked and starts again, one after the other."""
-
-    name = "rolling restart"
-    quick = False
-
-    async def inject(self, arena: Arena) -> None:
-        for name in ("intake", "assessment", "scheduling", "notifications", "dashboard"):
-            await arena.restart_gently(name)
-            await arena.ready(name)

@@ -17,12 +17,16 @@ MOST_LINES = 60
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A fault as it happened. `skipped`: why it was not done."""
+    """A fault as it happened. `skipped`: why it was not done; `told`: what it found while it lasted; `failed`: why it
+    did not do what its name says.
+    """
 
     what: str
     began: datetime
     ended: datetime | None
     skipped: str = ""
+    told: str = ""
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Run:
     minutes: float
     broker: str
     began: datetime
+    ended: datetime
     faults: list[Done]
     facts: Facts
     findings: dict[str, Finding]
@@ -42,6 +47,11 @@ class Run:
     def broken(self) -> dict[str, Finding]:
         """The invariants that do not hold."""
         return {name: finding for name, finding in self.findings.items() if finding.violations}
+
+    @property
+    def failed(self) -> list[str]:
+        """The faults that did not do what their names say: what they were to prove is not proven."""
+        return [f"{done.what}: {done.failed}" for done in self.faults if done.failed]
 
 
 def write(run: Run, history: History, folder: Path) -> Path:
@@ -56,12 +66,14 @@ def write(run: Run, history: History, folder: Path) -> Path:
 def _head(run: Run) -> list[str]:
     facts = run.facts
     verdict = f"**{len(run.broken)} invariants are broken.**" if run.broken else "**All twelve invariants hold.**"
+    if run.failed:
+        verdict += f" **{len(run.failed)} faults did not do what their names say.**"
     return [
         f"# Under fire, seed {run.seed}",
         "",
         verdict,
         "",
-        f"Began {run.began:%Y-%m-%d %H:%M:%S} UTC, {run.minutes:g} minutes, {run.broker}.",
+        f"Began {run.began:%Y-%m-%d %H:%M:%S} UTC and took {_minutes(run)}, on {run.broker}.",
         f"{len(facts.contacts)} contacts, {len(facts.attempts)} bookings, moves and decisions,",
         f"{len(facts.log)} events, {len(facts.topic)} records, {len(facts.effects)} effects,",
         f"{len(facts.deliveries)} messages delivered.",
@@ -71,14 +83,24 @@ def _head(run: Run) -> list[str]:
     ]
 
 
+def _minutes(run: Run) -> str:
+    minutes, seconds = divmod(round((run.ended - run.began).total_seconds()), 60)
+    return f"{minutes} min {seconds} s"
+
+
 def _timeline(run: Run) -> list[str]:
-    lines = ["## What was done", "", "| After | Lasted | Fault |", "|---|---|---|"]
+    lines = ["## What was done", "", "| After | Lasted | Fault | Found |", "|---|---|---|---|"]
     for done in run.faults:
         after = (done.began - run.began).total_seconds()
         lasted = f"{(done.ended - done.began).total_seconds():.1f} s" if done.ended else ""
-        not_done = f" – not done: {done.skipped}" if done.skipped else ""
-        lines.append(f"| {after:.1f} s | {lasted} | {done.what}{not_done} |")
+        lines.append(f"| {after:.1f} s | {lasted} | {done.what} | {_found(done)} |")
     return [*lines, ""]
+
+
+def _found(done: Done) -> str:
+    if done.skipped:
+        return f"not done: {done.skipped}"
+    return f"**did not come off:** {done.failed.splitlines()[0]}" if done.failed else done.told
 
 
 def _table(run: Run) -> list[str]:

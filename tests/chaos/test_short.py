@@ -18,6 +18,7 @@ async def test_nothing_is_lost_and_nothing_twice(tmp_path: Path) -> None:
     run = await Campaign(tmp_path, seed=seed).run()
     report = (tmp_path / "report.md").read_text()
     assert not run.broken, f"seed {seed}\n{report}"
+    assert not run.failed, f"seed {seed}\n{report}"
     # The supervisor saw each of them die: nothing was broken on paper only.
     assert {name for name in CONSUMERS if any(told.startswith(f"{name} ended") for told in run.troubles)} == set(
         CONSUMERS
