@@ -38,6 +38,10 @@ POSITION_SECONDS = 2.0
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 BATCH_WAIT_MS = 1_000
 COMMIT_SECONDS = 0.1
+METADATA_MS = 10_000
+"""A consumer that joins its group while the topics of a broker are still being made anew shares out what it knows of
+them; what it doesn't know is read by nobody until it looks again.
+"""
 
 
 class _Offsets:
@@ -160,6 +164,7 @@ class Consumer:
             acks="all",
             allow_auto_create_topics=False,
             graceful_timeout=10.0,
+            metadata_max_age_ms=METADATA_MS,
             logger=None,
             apply_types=False,  # injecting what a handler is annotated with costs a hop to another thread and back
         )
