@@ -182,6 +182,8 @@ class Relay:
             if rows:
                 self._pending_since = rows[0].at
             ahead = asyncio.create_task(self._save_and_read(conn, page.then))
+            # Its trouble is raised where its page is wanted; where publishing fails first, that is told instead.
+            ahead.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 await self._publisher.publish(rows)
             finally:

@@ -257,10 +257,14 @@ async def test_a_range_and_a_type_are_replayed_page_by_page_while_new_events_go_
         assert done["done_at"] is not None
 
 
+SAVED = "select bool_and(pg_visible_in_snapshot(xid, cursor::pg_snapshot)) from event_log, relay"
+
+
 async def test_a_replay_leaves_what_was_never_published_to_its_turn(intake: Service, read: Read) -> None:
     patient = await create_lead(intake)
     await eventually(lambda: _published(read, patient), equals=1)
     async with intake.pool.acquire() as conn:
+        await eventually(lambda: conn.fetchval(SAVED), equals=True)
         at = cursor.Cursor(**dict(await conn.fetchrow(cursor.TAKE_TERM)))
         async with intake.transaction(actor="test") as uow:
             uow.publish(updated(patient))
