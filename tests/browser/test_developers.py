@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import sys
 from html import unescape
 
@@ -50,6 +51,7 @@ async def run(*command: str, **variables: str) -> str:
     return out.decode()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 async def test_the_command_on_the_page_hands_in_a_contact(page, intake):
     command = copied(page, "curl")
     told = json.loads(await run("bash", "-c", command, PASSAGE_API_KEY=intake.key))

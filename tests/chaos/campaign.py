@@ -80,6 +80,10 @@ class Campaign:
 
     async def run(self) -> Run:
         """Everything, to its report."""
+        with contextlib.closing(self.history):
+            return await self._run()
+
+    async def _run(self) -> Run:
         began = datetime.now(UTC)
         try:
             await self.arena.start()
@@ -93,7 +97,6 @@ class Campaign:
             began, datetime.now(UTC), self.done, facts, judge(facts), self.arena.troubles.troubles,
         )  # fmt: skip
         write(run, self.history, self.folder)
-        self.history.close()
         return run
 
     async def _under_fire(self) -> Facts:

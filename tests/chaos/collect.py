@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from passage.recover import READERS
 from shared.clinic import load
 from shared.contracts.base import SOURCES
+from shared.contracts.topics import TOPICS
 from shared.db.migrate import fill
 from shared.inbox import dead_letters
 from shared.inbox.positions import NAME
@@ -245,13 +247,16 @@ async def _calendar(conn: asyncpg.Connection, facts: Facts) -> None:
 
 async def offsets(bootstrap: str) -> dict[tuple[str, str, int], int]:
     """Where each group stands: (consumer, topic, partition) → its committed offset."""
+    # All partitions by name: the embedded broker does not know the question without them.
+    every = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         return {
             (consumer, place.topic, place.partition): at.offset
             for consumer in CONSUMERS
-            for place, at in (await admin.list_consumer_group_offsets(f"passage.{consumer}")).items()
+            for place, at in (await admin.list_consumer_group_offsets(f"passage.{consumer}", partitions=every)).items()
+            if at.offset >= 0
         }
     finally:
         await admin.close()
