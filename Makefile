@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 RUN := .venv/bin/python
 STATE ?= .passage
-WORKERS ?= 3
+WORKERS ?= 2
 MINUTES ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help ready up demo down reset test chaos lint bench secrets backup restore upgrade test-compose

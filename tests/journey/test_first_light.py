@@ -15,6 +15,8 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 WORDS = "I have tried two medications and nothing has helped so far."
 ASKED = "Reply 1 if somebody does"
+TOKEN = re.compile(r"/p/[\w-]{22}\b")
+"""A link's end, at random: now and then it holds an `Mg`."""
 NEVER = re.compile(
     r"ketamin|esketamin|spravato|lozenge|injection|intramuscular|depress|PTSD|trauma|OCD|dose|\bmg\b|PHQ|diagnos|therap",
     re.IGNORECASE,
@@ -137,7 +139,7 @@ async def test_9_no_message_named_a_drug_a_diagnosis_or_a_dose(story: Story) -> 
     said = [*await story.texts(), *(part for mail in await story.mails() for part in (mail["subject"], mail["text"]))]
     assert len(said) > 12
     for words in said:
-        assert not NEVER.search(words), words
+        assert not NEVER.search(TOKEN.sub("/p/", words)), words
         assert len(words) < 1_200
     for text in await story.texts():
         assert text.startswith("Harbor Clinic"), text
