@@ -6,6 +6,7 @@ tie is to the thread.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 TETHER = Path(__file__).with_name("tether.py")
+QUIET_PORTS = range(10_000, 32_000)
+_turns = itertools.count(os.getpid() * 997)
 
 
 class StartFailed(RuntimeError):
@@ -134,11 +137,13 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def any_free_port() -> int:
-    """A port that nothing uses right now, chosen by the system."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing uses right now, and that stays free until its server is up.
+
+    Each process has a stretch of its own, below the ports from which systems take those of outgoing connections.
+    """
+    while not is_free(port := QUIET_PORTS[next(_turns) % len(QUIET_PORTS)]):
+        pass
+    return port
 
 
 def port_near(wanted: int, taken: frozenset[int] | set[int] = frozenset()) -> int:

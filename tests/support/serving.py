@@ -24,19 +24,18 @@ async def serving(app: Any, port: int) -> AsyncIterator[None]:
     Raises:
         RuntimeError: its start-up failed.
     """
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
-    running = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        while not server.started:
-            if running.done():
-                await running
-                raise RuntimeError("the service did not start; its log says why")
-            await asyncio.sleep(0.005)
-        yield
-    finally:
-        server.should_exit = True
-        await running
-        listening.close()
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            while not server.started:
+                if running.done():
+                    await running
+                    raise RuntimeError("the service did not start; its log says why")
+                await asyncio.sleep(0.005)
+            yield
+        finally:
+            server.should_exit = True
+            await running
