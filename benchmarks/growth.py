@@ -89,7 +89,7 @@ async def _claim(conn: asyncpg.Connection, _subject: UUID) -> None:
 
 
 async def _story(conn: asyncpg.Connection, subject: UUID) -> None:
-    await dashboard.patients(conn, {subject})
+    await dashboard.facts_by_patient(conn, {subject})
     await dashboard.story(conn, {subject}, 50)
 
 

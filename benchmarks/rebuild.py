@@ -45,7 +45,7 @@ async def measure(stage: Stage) -> list[Figure]:
         seconds = await _take(stage, world, owner, total)
         if dict(await owner.fetchrow(DIGEST)) != before:
             raise AssertionError("the rebuilt read model differs from the incremental one")
-    rate = total / min(seconds, first)
+    rate = total / seconds
     return [
         plain("events applied", "events/s", [total / first, total / seconds], note=f"{total:,} events"),
         plain(
@@ -77,5 +77,5 @@ async def _take(stage: Stage, world: World, owner: Any, total: int) -> float:
         while await owner.fetchval(TAKEN) < total:
             if time.perf_counter() - began > 60 + total / 200:
                 raise TimeoutError(f"{await owner.fetchval(TAKEN)} of {total} events after a long time")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)  # to count takes the database a while
         return time.perf_counter() - began

@@ -4,7 +4,8 @@ A statement takes a thousand rows as easily as one, which is what makes a rebuil
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from functools import cache
+from typing import TypeVar, cast
 from uuid import UUID
 
 from services.dashboard import finding
@@ -51,7 +52,7 @@ async def _record(uow: UnitOfWork, told: Told) -> None:
             await repository.merge(uow.conn, event.patient_id, event.absorbed_id)
         elif type(event) is LeadUnmerged:
             await repository.unmerge(uow.conn, event.patient_id, event.absorbed_id)
-    await _fold(uow, [(event, at) for event, at in told if isinstance(event, PatientEvent)])
+    await _fold(uow, [(cast(PatientEvent, event), at) for event, at in told if _of_a_patient(type(event))])
 
 
 async def _fold(uow: UnitOfWork, told: Sequence[tuple[PatientEvent, Envelope]]) -> None:
@@ -62,13 +63,13 @@ async def _fold(uow: UnitOfWork, told: Sequence[tuple[PatientEvent, Envelope]]) 
             key = (event.patient_id, at.source)
             after[key] = fold(after[key], event, at.time)
     await repository.save_facts(uow.conn, {key: facts for key, facts in after.items() if facts is not before[key]})
-    changed = {key[0]: now for key, now in after.items() if isinstance(now, Intake) and _by(now) != _by(before[key])}
+    changed = {key[0]: now for key, now in after.items() if type(now) is Intake and _by(now) != _by(before[key])}
     await finding.index(uow, changed)
 
 
 def _by(facts: Facts) -> tuple[str | None, str | None]:
     """What somebody is found by, besides their name."""
-    return (facts.contact, facts.date_of_birth) if isinstance(facts, Intake) else (None, None)
+    return (facts.contact, facts.date_of_birth) if type(facts) is Intake else (None, None)
 
 
 def _line(event: Event, at: Envelope) -> Line:
@@ -110,6 +111,11 @@ async def _not_erased(uow: UnitOfWork, told: Told) -> Told:
 def _only(told: Told, kind: type[E]) -> list[tuple[E, Envelope]]:
     """The events of one type, by `is`: what is asked of every event must be cheap."""
     return [(event, at) for event, at in told if type(event) is kind]
+
+
+@cache
+def _of_a_patient(kind: type[Event]) -> bool:
+    return issubclass(kind, PatientEvent)
 
 
 def patient_of(event: Event) -> UUID | None:

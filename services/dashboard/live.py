@@ -7,7 +7,7 @@ its cursor and learns whether it missed something. Nothing here outlives the pro
 import asyncio
 import contextlib
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
@@ -26,9 +26,10 @@ log = structlog.get_logger()
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
 MANY = 500
-REST_SECONDS = 2.0
-"""After a round of more than so many patients the next one waits: a rebuild changes thousands a second, and what shows
-them must not keep it from its work.
+"""Patients that are read in one go: longer would keep all else of this process waiting."""
+REST_TIMES, REST_SECONDS = 15, 30.0
+"""After a round of more than that, the next one waits so many times as long as it took, and so long at most: a rebuild
+changes thousands a second, and what shows them must not keep it from its work.
 """
 QUOTE = 90
 
@@ -92,13 +93,14 @@ class Live:
                 changes = await repository.since(conn, self.cursor)
                 fresh = {key: who for key, who in changes.rows.items() if key not in seen}
                 touched = set(fresh.values())
+                began = monotonic()
                 if fresh:
                     await self._renew(service, {who for who in touched if who is not None})
                 self.cursor, seen = changes.cursor, changes.rows
                 if fresh:
                     self._wake(touched)
                 if len(touched) > MANY:
-                    await asyncio.sleep(REST_SECONDS)
+                    await asyncio.sleep(min(REST_TIMES * (monotonic() - began), REST_SECONDS))
                 if monotonic() - swept > SWEEP_SECONDS:
                     swept = monotonic()
                     await repository.sweep(conn)
@@ -167,25 +169,29 @@ class Live:
             wanted = None if only is None else {self.survivor(one) for one in only} | set(only)
             if wanted is not None:
                 wanted = set().union(*(self.family(one) for one in wanted)) if wanted else set()
-            found = await repository.patients(uow.conn, wanted)
+            found = await repository.facts_by_patient(uow.conn, wanted)
             work = {task.task_id: task for task in await repository.open_work(uow.conn)}
             new_tasks = [task for key, task in work.items() if key not in self.work]
             boxes = await uow.keys.boxes({*found, *(task.subject for task in new_tasks)})
-        self._alone.update(found)
+        for some in _by_and_by(list(found)):
+            self._alone.update({one: repository.patient_of(one, found[one]) for one in some})
+            await asyncio.sleep(0)
         for gone in (wanted or set()) - set(found):
             self._alone.pop(gone, None)
         self.details = {key: text for key, text in self.details.items() if key in work}
         self.details.update({task.task_id: opened(boxes.get(task.subject), task.detail) for task in new_tasks})
         self.work = work
+        for some in _by_and_by(list(found if wanted is None else wanted)):
+            self._join(some, boxes)
+            await asyncio.sleep(0)
         self.revision += 1
-        self._join(set(found) if wanted is None else wanted, boxes)
 
     def _know(self, aliases: dict[UUID, UUID]) -> None:
         self.aliases, self._absorbed = aliases, {}
         for absorbed in aliases:
             self._absorbed.setdefault(self.survivor(absorbed), set()).add(absorbed)
 
-    def _join(self, touched: set[UUID], boxes: dict[UUID, Box]) -> None:
+    def _join(self, touched: Collection[UUID], boxes: dict[UUID, Box]) -> None:
         for patient_id in touched:
             if patient_id in self.aliases or patient_id not in self._alone:
                 self.people.pop(patient_id, None)
@@ -199,6 +205,10 @@ class Live:
             quote = words if len(words) <= QUOTE else words[: QUOTE - 1].rstrip() + "…"
             name = opened(box, intake.name)
             self.people[patient_id] = Person(joined, name, quote, plain(name))
+
+
+def _by_and_by(patients: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    return (patients[start : start + MANY] for start in range(0, len(patients), MANY))
 
 
 def opened(box: Box | None, sealed: str | None) -> str:

@@ -33,7 +33,7 @@ from shared.security.keyring import Keyring
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
-MAX_RECORDS = 1_000
+MAX_RECORDS = 2_000
 POSITION_SECONDS = 2.0
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 BATCH_WAIT_MS = 1_000

@@ -32,6 +32,8 @@ RETRY_SECONDS = (0.05, 0.25, 1.0)
 GAP_PATIENCE_SECONDS = 10.0
 COMPANY = 100
 """Raw records in one transaction at most: about as long as other work of this process may wait for them."""
+WORTH_HALVING = 100
+"""Events from which on two transactions at once are faster than one."""
 Publish = Callable[[str, bytes, dict[str, str]], Awaitable[None]]
 """Put a value with headers on a topic, by the topic's declared name."""
 
@@ -80,8 +82,22 @@ class Handling:
                     events.append(item)
         for topic, found in raw.items():
             await self._raw_records(topic, found)
-        if events:
+        if len(events) < WORTH_HALVING:
             await self._apply(events)
+        else:
+            await self._abreast(events)
+
+    async def _abreast(self, items: Sequence[Incoming]) -> None:
+        """Apply many events as two replicas would, each its subjects: one computes while the database writes for the
+        other.
+        """
+        halves: tuple[list[Incoming], list[Incoming]] = ([], [])
+        for item in items:
+            halves[item.envelope.subject.int & 1].append(item)
+        # Both come to their end before either's trouble is told: nothing may still write when the batch is read again.
+        for end in await asyncio.gather(*map(self._apply, halves), return_exceptions=True):
+            if end is not None:
+                raise end
 
     async def _read(self, record: Record) -> Incoming | None:
         try:
@@ -95,6 +111,8 @@ class Handling:
         return item
 
     async def _apply(self, items: Sequence[Incoming]) -> None:
+        if not items:
+            return
         try:
             for item in items:
                 incoming.validate(item, self._consumes)

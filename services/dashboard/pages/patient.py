@@ -95,7 +95,8 @@ async def _context(
     await live.ready()
     family = live.family(patient_id)
     async with service.transaction(actor=who.actor) as uow:
-        known = await repository.patients(uow.conn, family)
+        said = await repository.facts_by_patient(uow.conn, family)
+        known = {one: repository.patient_of(one, kept) for one, kept in said.items()}
         if patient_id not in known and not any(one in family for one in live.people):
             raise NotFound("Nobody with this id is on the board.", remedy="Go back to the board.")
         boxes = await uow.keys.boxes(family)

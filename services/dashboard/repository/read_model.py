@@ -15,6 +15,7 @@ from services.dashboard.domain.funnel import Times
 from shared.contracts.base import Source
 
 CHANNEL = "dashboard_changes"
+Said = dict[Source, str]
 
 FACTS = """
 select patient_id, source, facts from facts
@@ -177,13 +178,19 @@ async def save_facts(conn: asyncpg.Connection, told: dict[tuple[UUID, Source], F
         await conn.execute(SAVE_FACTS, [patient for patient, _ in told], [source for _, source in told], facts)
 
 
-async def patients(conn: asyncpg.Connection, only: Collection[UUID] | None = None) -> dict[UUID, Patient]:
+async def facts_by_patient(conn: asyncpg.Connection, only: Collection[UUID] | None = None) -> dict[UUID, Said]:
     """Facts of all producers by patient; of `only` these, where given."""
     rows = await (conn.fetch(ALL_FACTS) if only is None else conn.fetch(FACTS_OF, list(only)))
-    found: dict[UUID, dict[str, Any]] = {}
-    for row in rows:
-        found.setdefault(row["patient_id"], {})[row["source"]] = json.loads(row["facts"])
-    return {key: Patient.model_validate({"patient_id": key, **said}) for key, said in found.items()}
+    found: dict[UUID, Said] = {}
+    for patient_id, source, facts in rows:
+        found.setdefault(patient_id, {})[source] = facts
+    return found
+
+
+def patient_of(patient_id: UUID, said: Said) -> Patient:
+    """Read a patient's facts, each source's as the JSON that is kept of it."""
+    facts = {source: MODELS[source].model_validate_json(kept) for source, kept in said.items()}
+    return Patient.model_validate({"patient_id": patient_id, **facts})
 
 
 async def tell(conn: asyncpg.Connection, lines: Sequence[Line], touched: Collection[UUID | None]) -> None:

@@ -14,11 +14,11 @@ from shared.contracts.base import Event
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
 from shared.db.pool import open_pool
-from shared.errors import NotYet
+from shared.errors import NotYet, Transient
 from shared.ids import new_id
 from shared.inbox import positions
 from shared.inbox.consumer import Consumer
-from shared.inbox.handling import LATER
+from shared.inbox.handling import LATER, WORTH_HALVING
 from shared.service import Service
 from shared.uow import UnitOfWork
 from tests.support.kernel import (
@@ -216,6 +216,36 @@ async def handled(consumer: Consumer, batch: list[Any]) -> None:
         except LATER:
             continue
         return
+
+
+async def test_a_large_batch_goes_in_halves_and_none_still_writes_when_the_other_has_failed(
+    intake: Service, make: Make
+) -> None:
+    consumes, _ = recorder(LeadCreated)
+    busy = [True]
+
+    @consumes(LeadUpdated)
+    async def on_lead_updated(uow: UnitOfWork, event: LeadUpdated, at: Envelope) -> None:
+        if event.patient_id.int & 1 and busy:
+            busy.clear()
+            raise Transient("not just now")
+        await uow.conn.execute("insert into effects values (default, $1, $2, $3)", at.id, at.subject, at.sequence)
+
+    dashboard = make("dashboard", consumes=consumes)
+    dashboard.pool = await open_pool(dashboard.dsn, name="dashboard", size=3)
+    patients = [await create_lead(intake) for _ in range(WORTH_HALVING)]
+    async with intake.transaction(actor="test") as uow:
+        uow.publish(*map(updated, patients))
+    records = await as_records(intake)
+    assert dashboard.consumer is not None
+    with pytest.raises(Transient):
+        await dashboard.consumer.handling.handle(records)
+    for patient in patients:
+        assert await sequences(dashboard, patient) == ([] if patient.int & 1 else [1, 2])
+    await dashboard.consumer.handling.handle(records)
+    for patient in patients:
+        assert await sequences(dashboard, patient) == [1, 2]
+    await dashboard.pool.close()
 
 
 @pytest.mark.parametrize("seed", range(4))
