@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 
 from shared.contracts.base import SOURCES
 from shared.db.migrate import fill
@@ -71,8 +70,12 @@ class RollingUpgrade(Fault):
     async def _has_read(
         self, arena: Arena, consumer: str, version: Version, new: Version, began: datetime, *, added: bool
     ) -> None:
-        async def looked() -> Any:
-            return (await self._readings(arena, new, began))[consumer, version.number, added]
+        async def looked() -> None:
+            found = await self._readings(arena, new, began)
+            assert found[consumer, version.number, added], (
+                f"{consumer} of version {version.number} has taken in nothing {'with' if added else 'without'} the new "
+                f"field: {dict(found)}"
+            )
 
         await eventually(looked, timeout=60, every=0.1)
 
