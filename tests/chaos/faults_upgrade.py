@@ -70,12 +70,13 @@ class RollingUpgrade(Fault):
     async def _has_read(
         self, arena: Arena, consumer: str, version: Version, new: Version, began: datetime, *, added: bool
     ) -> None:
-        async def looked() -> None:
+        async def looked() -> bool:
             found = await self._readings(arena, new, began)
             assert found[consumer, version.number, added], (
                 f"{consumer} of version {version.number} has taken in nothing {'with' if added else 'without'} the new "
                 f"field: {dict(found)}"
             )
+            return True
 
         await eventually(looked, timeout=60, every=0.1)
 
