@@ -120,7 +120,6 @@ class Campaign:
     async def _begin_before_a_dst_day(self) -> None:
         eve = DST_EVES[0] if self.minutes else random.Random(self.seed).choice(DST_EVES)
         await self.arena.move_clock(eve.replace(tzinfo=ZONE) - await self.arena.business_now())
-        self.arena.moves.clear()
 
     async def _break_things(self) -> None:
         ends = asyncio.get_running_loop().time() + self.minutes * 60
