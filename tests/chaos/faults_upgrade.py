@@ -47,6 +47,7 @@ class RollingUpgrade(Fault):
         began = datetime.now(UTC)
         old, new = arena.newest, await arena.next_version()
         await self._replace(arena, "intake", new)
+        await self._has_read(arena, "intake", new, new, began, added=False)
         for name in self._between:
             if name in CONSUMERS:
                 await self._has_read(arena, name, old, new, began, added=True)
@@ -54,7 +55,6 @@ class RollingUpgrade(Fault):
             if name in CONSUMERS:
                 await self._has_read(arena, name, new, new, began, added=False)
         await self._has_read(arena, "intake", old, new, began, added=True)
-        await self._has_read(arena, "intake", new, new, began, added=False)
         await self._replace(arena, REPLICA, new)
         found = await self._readings(arena, new, began)
         ahead, behind = _total(found, old, added=True), _total(found, new, added=False)
