@@ -117,6 +117,14 @@ def migrate(
         bool,
         typer.Option(help="Also a movable clock and demo accounts; development only.", envvar="PASSAGE_DEMO"),
     ] = False,
+    newer_is_fine: Annotated[
+        bool,
+        typer.Option(
+            help="Leave a schema as it is that a newer Passage has brought further, as after going back to the release"
+            " before; else that is refused.",
+            envvar="PASSAGE_NEWER_IS_FINE",
+        ),
+    ] = False,
 ) -> None:
     """Bring all schemas up to date, as the owner in PASSAGE_OWNER_DATABASE_URL. Services never do this themselves."""
     from passage.prepare import let_in, try_out
@@ -125,7 +133,7 @@ def migrate(
 
     owner = setting(OWNER_URL)
     try:
-        ran = _run(run(owner))
+        ran = _run(run(owner, newer_is_fine=newer_is_fine))
     except MigrationRefused as error:
         raise NotConfigured(str(error)) from None
     for service, files in ran.items():

@@ -84,23 +84,24 @@ def migrations_of(service: str) -> list[Migration]:
     ]
 
 
-async def migrate(dsn: str, services: Sequence[str] = SERVICES) -> dict[str, list[str]]:
+async def migrate(dsn: str, services: Sequence[str] = SERVICES, *, newer_is_fine: bool = False) -> dict[str, list[str]]:
     """Bring every service's schema up to date, as the owner that `dsn` names; gives the names of what ran, per service.
 
     Raises:
-        MigrationRefused: a file that already ran was changed, or the database is ahead of these files.
+        MigrationRefused: a file that already ran was changed, or the database is ahead of these files and not
+            `newer_is_fine`.
     """
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(_TAKE_TURNS, _LOCK)
         async with connection.transaction():
             await connection.execute(fill(_COMMON, extensions=EXTENSIONS))
-        return {service: await _migrate_one(connection, service) for service in services}
+        return {service: await _migrate_one(connection, service, newer_is_fine) for service in services}
     finally:
         await connection.close()  # which lets the lock go
 
 
-async def _migrate_one(connection: asyncpg.Connection, service: str) -> list[str]:
+async def _migrate_one(connection: asyncpg.Connection, service: str, newer_is_fine: bool) -> list[str]:
     role = role_of(service)
     async with connection.transaction():
         await ensure_role(connection, role)
@@ -109,7 +110,7 @@ async def _migrate_one(connection: asyncpg.Connection, service: str) -> list[str
         (row["origin"], row["name"]): row["checksum"] for row in await connection.fetch(fill(_APPLIED, schema=service))
     }
     files = migrations_of(service)
-    _check(service, files, applied)
+    _check(service, files, applied, newer_is_fine)
     pending = [file for file in files if (file.origin, file.name) not in applied]
     for file in pending:
         async with connection.transaction():
@@ -119,12 +120,14 @@ async def _migrate_one(connection: asyncpg.Connection, service: str) -> list[str
     return [f"{file.origin}/{file.name}" for file in pending]
 
 
-def _check(service: str, files: Iterable[Migration], applied: dict[tuple[str, str], str]) -> None:
+def _check(service: str, files: Iterable[Migration], applied: dict[tuple[str, str], str], newer_is_fine: bool) -> None:
     known = {(file.origin, file.name): file for file in files}
     for key, checksum in applied.items():
         file = known.get(key)
         where = f"{service}: {'/'.join(key)}"
         if file is None:
+            if newer_is_fine:
+                continue
             raise MigrationRefused(f"{where} ran here but is not among these files: is this an older Passage?")
         if file.checksum != checksum:
             raise MigrationRefused(f"{where} was changed after it ran: put it back and write a new file instead")

@@ -128,6 +128,16 @@ async def test_a_database_that_is_ahead_of_the_files_is_refused(empty, files):
         await migrate(empty, ["intake"])
 
 
+async def test_who_goes_back_a_release_may_say_that_the_database_is_ahead(empty, files):
+    (files / "0002_second.sql").write_text("alter table a add column b int;")
+    await migrate(empty, ["intake"])
+    (files / "0002_second.sql").unlink()
+    assert (await migrate(empty, ["intake"], newer_is_fine=True))["intake"] == []
+    (files / "0001_first.sql").write_text("create table a (id bigint primary key);")
+    with pytest.raises(MigrationRefused, match="was changed"):
+        await migrate(empty, ["intake"], newer_is_fine=True)
+
+
 async def test_a_file_that_fails_leaves_nothing_and_what_ran_before_it_stays(empty, files):
     (files / "0002_broken.sql").write_text("create table b (id int); select 1 / 0;")
     with pytest.raises(asyncpg.DivisionByZeroError):
