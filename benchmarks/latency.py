@@ -23,6 +23,7 @@ from benchmarks.harness.published import kernel_service, writing
 from shared.consuming import Consumes
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import Channel, MessageReceived
+from shared.contracts.topics import events_of
 from shared.ids import new_id
 from shared.security.keyring import Keyring
 from shared.uow import UnitOfWork
@@ -106,7 +107,7 @@ async def _writing(settings: dict[str, Any], patients: list[UUID], rate: int, se
 
 
 async def _raw(world: World, other: ProcessPoolExecutor, rate: int, seconds: float) -> list[float]:
-    topic = world.kafka_prefix + "passage.control.v1"
+    topic = world.kafka_prefix + events_of("notifications")  # which the other's consumer doesn't read
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=world.kafka, fetch_max_wait_ms=500)
     await consumer.start()
     arrived = Times()

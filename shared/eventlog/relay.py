@@ -30,6 +30,11 @@ SAVE_SECONDS = 0.05
 """How old the saved cursor may be while more is published: a relay that is killed repeats so much, and its consumers
 pass it by. To save it for every window takes as long as to publish a small one.
 """
+FEW = 200
+GATHER_SECONDS = 0.005
+"""How far apart windows of few events begin while one follows the other: each costs this process and its readers a
+transaction and a request, which at a thousand commits a second is more than they can do. A lone one waits for nothing.
+"""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 PARTITIONS_EVERY_SECONDS = 3_600.0
 
@@ -62,6 +67,7 @@ class Relay:
         self._again = False  # there is more of a replay to publish
         self._unsaved: Cursor | None = None
         self._saved_at = 0.0
+        self._read_at = 0.0
         self.leading = False
         self.trouble: str | None = None
 
@@ -181,7 +187,7 @@ class Relay:
             rows = page.rows
             if rows:
                 self._pending_since = rows[0].at
-            ahead = asyncio.create_task(self._save_and_read(conn, page.then))
+            ahead = asyncio.create_task(self._save_and_read(conn, page.then, gather=len(rows) < FEW))
             # Its trouble is raised where its page is wanted; where publishing fails first, that is told instead.
             ahead.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
@@ -200,12 +206,15 @@ class Relay:
         # An empty window is not worth a write: starting again from the older cursor finds nothing more.
         return page.then, total
 
-    async def _save_and_read(self, conn: asyncpg.Connection, then: Cursor) -> _Page:
+    async def _save_and_read(self, conn: asyncpg.Connection, then: Cursor, *, gather: bool) -> _Page:
         if self._unsaved is not None and monotonic() - self._saved_at > SAVE_SECONDS:
             await self._save(conn)
+        if gather:
+            await asyncio.sleep(max(0.0, self._read_at + GATHER_SECONDS - monotonic()))
         return await self._read(conn, then)
 
     async def _read(self, conn: asyncpg.Connection, at: Cursor) -> _Page:
+        self._read_at = monotonic()
         at, rows = await cursors.window(conn, at, self._page)
         if len(rows) == self._page:
             return _Page(rows, replace(at, after_id=rows[-1].id))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -84,13 +85,33 @@ async def test_the_relay_plans_once_and_well(grown: World, statement: str, value
     assert not _walked(json.loads(told)[0]["Plan"]) & log
 
 
+async def test_the_relays_window_is_found_by_its_transactions_also_in_an_empty_partition(fresh_world: World) -> None:
+    """The plan of a log that has just begun is kept while it grows: by the primary key it would read all of it."""
+    async with fresh_world.connection("intake") as conn:
+        await conn.execute(cursor.PLAN_ONCE)
+        await conn.execute(f"prepare page as {cursor.FIRST_PAGE}")
+        [[told]] = await conn.fetch(
+            "explain (format json) execute page('3:3:', pg_current_snapshot()::text, 0, now(), 4000)"
+        )
+    plan = json.loads(told)[0]["Plan"]
+    assert _walked(plan) == set()
+    indexes = {part["Index Name"] for part in _parts(plan) if "Index Name" in part}
+    assert indexes
+    assert all(name.endswith("_xid_id_idx") for name in indexes), indexes
+
+
 async def test_a_statement_without_its_index_is_seen(grown: World) -> None:
     async with grown.connection("dashboard") as conn:
         [[told]] = await conn.fetch("explain (format json) select * from facts where facts->>'language' = 'es'")
     assert _walked(json.loads(told)[0]["Plan"]) == {"facts"}
 
 
+def _parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _parts(part)
+
+
 def _walked(plan: dict[str, Any]) -> set[str]:
     """Tables that the plan reads from one end to the other."""
-    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
-    return found.union(*(_walked(part) for part in plan.get("Plans", ())))
+    return {part["Relation Name"] for part in _parts(plan) if part["Node Type"] == "Seq Scan"}
