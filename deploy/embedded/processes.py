@@ -18,6 +18,7 @@ from pathlib import Path
 
 TETHER = Path(__file__).with_name("tether.py")
 QUIET_PORTS = range(10_000, 32_000)
+APART = 101  # who finds one taken looks above it
 _turns = itertools.count(os.getpid() * 997)
 
 
@@ -139,9 +140,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 def any_free_port() -> int:
     """A port that nothing uses right now, and that stays free until its server is up.
 
-    Each process has a stretch of its own, below the ports from which systems take those of outgoing connections.
+    Each process has a series of its own, below the ports from which systems take those of outgoing connections.
     """
-    while not is_free(port := QUIET_PORTS[next(_turns) % len(QUIET_PORTS)]):
+    while not is_free(port := QUIET_PORTS[next(_turns) * APART % len(QUIET_PORTS)]):
         pass
     return port
 

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import UUID
+
+import pytest
 
 from shared.contracts.envelope import Envelope
 from shared.eventlog import cursor
+from shared.eventlog.cursor import Row
+from shared.eventlog.relay import GATHER_SECONDS
 from shared.service import Service
 from tests.support.kernel import closed, create_lead, running, updated
 from tests.support.waiting import eventually
@@ -59,6 +64,38 @@ async def test_what_commits_is_published_in_order(intake: Service, read: Read) -
         return complete(await read(TOPIC), wanted)
 
     await eventually(arrived)
+
+
+async def test_small_windows_that_follow_each_other_are_gathered(
+    intake: Service, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each commit of a busy minute would be a window, a request and a reader's transaction of its own."""
+    assert intake.relay is not None
+    publisher, began = intake.relay._publisher, list[float]()
+    publish = publisher.publish
+
+    async def noted(rows: Sequence[Row]) -> None:
+        if rows:
+            began.append(monotonic())
+        await publish(rows)
+
+    monkeypatch.setattr(publisher, "publish", noted)
+    patients = [await create_lead(intake) for _ in range(6)]
+
+    async def write(patient: UUID) -> None:
+        for _ in range(40):
+            async with intake.transaction(actor="test") as uow:
+                uow.publish(updated(patient))
+
+    await asyncio.gather(*map(write, patients))
+    wanted = await committed(intake)
+
+    async def arrived() -> bool:
+        return complete(await read(TOPIC), wanted)
+
+    await eventually(arrived)
+    first_look = 0.1  # lasted at most so long before the first publishing
+    assert (len(began) - 1) * GATHER_SECONDS <= began[-1] - began[0] + first_look
 
 
 async def test_a_long_transaction_delays_only_its_own_events(intake: Service, read: Read) -> None:
