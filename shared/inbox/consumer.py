@@ -38,6 +38,7 @@ POSITION_SECONDS = 2.0
 BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 BATCH_WAIT_MS = 1_000
 COMMIT_SECONDS = 0.1
+STALE_SECONDS = 5.0
 METADATA_MS = 10_000
 """A consumer that joins its group while the topics of a broker are still being made anew shares out what it knows of
 them; what it doesn't know is read by nobody until it looks again.
@@ -63,7 +64,13 @@ class _Offsets:
         as whoever it is: on a broker that has forgotten everything meanwhile, old offsets would become the new group's,
         and what stands below them there would never be read.
         """
-        if not self.waiting or monotonic() - self._since < COMMIT_SECONDS:
+        waited = monotonic() - self._since
+        if not self.waiting or waited < COMMIT_SECONDS:
+            return
+        if waited > STALE_SECONDS:
+            # This process stood still, and believes to be a member of a group that may have forgotten it; not every
+            # broker refuses that. Its successor, or itself, reads a little twice instead.
+            self.waiting = False
             return
         self._since = monotonic()
         coordinator = consumer._coordinator

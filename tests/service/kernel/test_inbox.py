@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from shared.db.pool import open_pool
 from shared.errors import NotYet, Transient
 from shared.ids import new_id
 from shared.inbox import positions
-from shared.inbox.consumer import Consumer
+from shared.inbox.consumer import COMMIT_SECONDS, STALE_SECONDS, Consumer
 from shared.inbox.handling import LATER, WORTH_HALVING
 from shared.service import Service
 from shared.uow import UnitOfWork
@@ -73,10 +74,30 @@ async def test_offsets_are_committed_as_the_member_that_read_them_or_not_at_all(
         assert reading is not None
         await eventually(lambda: not offsets.waiting)
         reading._coordinator.reset_generation()  # as on a broker's answer
-        offsets.waiting, offsets._since = True, 0.0
+        offsets.waiting, offsets._since = True, monotonic() - COMMIT_SECONDS
         await offsets.commit(reading)
         assert offsets.waiting, "nobody's offsets were committed"
         await eventually(lambda: not offsets.waiting, timeout=30)  # as the member that it has become again
+
+
+async def test_a_process_that_stood_still_commits_nothing_of_before(
+    intake: Service, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be nobody's member by now, and a broker that was emptied meanwhile would take its old offsets for new."""
+    consumes, _ = recorder(LeadCreated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        assert dashboard.consumer is not None
+        reading, offsets = dashboard.consumer._subscriber.consumer, dashboard.consumer._offsets
+        assert reading is not None
+        await eventually(lambda: not offsets.waiting)
+        told = list[object]()
+        monkeypatch.setattr(reading._coordinator, "_do_commit_offsets", lambda *given: told.append(given))
+        offsets.waiting, offsets._since = True, monotonic() - STALE_SECONDS - 1
+        await offsets.commit(reading)
+        assert not offsets.waiting
+        assert told == []
 
 
 async def test_replay_of_any_age_changes_nothing(intake: Service, make: Make) -> None:
