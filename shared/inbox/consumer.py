@@ -39,6 +39,7 @@ BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 BATCH_WAIT_MS = 1_000
 COMMIT_SECONDS = 0.1
 STALE_SECONDS = 5.0
+"""Who was not seen at work for so long stood still. Idle, a consumer looks around every second."""
 METADATA_MS = 10_000
 """A consumer that joins its group while the topics of a broker are still being made anew shares out what it knows of
 them; what it doesn't know is read by nobody until it looks again.
@@ -51,11 +52,13 @@ class _Offsets:
     def __init__(self) -> None:
         self.waiting = False
         self._since = 0.0
+        self._seen = 0.0
 
     def applied(self) -> None:
         """There is something to commit, from now on."""
+        self._seen = monotonic()
         if not self.waiting:
-            self.waiting, self._since = True, monotonic()
+            self.waiting, self._since = True, self._seen
 
     async def commit(self, consumer: AIOKafkaConsumer) -> None:
         """Commit when it is time; what the broker doesn't take now goes with the next.
@@ -64,15 +67,16 @@ class _Offsets:
         as whoever it is: on a broker that has forgotten everything meanwhile, old offsets would become the new group's,
         and what stands below them there would never be read.
         """
-        waited = monotonic() - self._since
-        if not self.waiting or waited < COMMIT_SECONDS:
+        now = monotonic()
+        stood_still, self._seen = now - self._seen > STALE_SECONDS, now
+        if not self.waiting or now - self._since < COMMIT_SECONDS:
             return
-        if waited > STALE_SECONDS:
-            # This process stood still, and believes to be a member of a group that may have forgotten it; not every
-            # broker refuses that. Its successor, or itself, reads a little twice instead.
+        if stood_still:
+            # It believes to be a member of a group that may have forgotten it; not every broker refuses that. Its
+            # successor, or itself, reads a little twice instead.
             self.waiting = False
             return
-        self._since = monotonic()
+        self._since = now
         coordinator = consumer._coordinator
         async with coordinator._commit_lock:
             if (read := _read_as_member(consumer)) is None:
