@@ -31,6 +31,7 @@ from shared.inbox.hearing import Hearing
 from shared.inbox.lag import Lag
 from shared.security.keyring import Keyring
 from shared.settings import ServiceSettings
+from shared.telemetry import metrics
 
 log = structlog.get_logger()
 MAX_RECORDS = 2_000
@@ -203,6 +204,11 @@ class Consumer:
 
     async def start(self) -> None:
         """Connect and begin to read."""
+        for name in self._names.values():
+            metrics.DEAD_LETTERS.labels(name)  # from zero: what begins at one did not grow, and no alert would see it
+        for source in SOURCES:
+            if events_of(source) in self._names.values():
+                metrics.GAPS.labels(source)
         await self.broker.start()
 
     async def stop(self) -> None:

@@ -16,6 +16,7 @@ import re, urllib.request
 page = urllib.request.urlopen("http://127.0.0.1:8000/metrics").read().decode()
 print(sum(float(one) for one in re.findall(r"(?m)^passage_inbox_applied_total\\{[^}]*\\} ([0-9.e+]+)$", page)))
 """
+PROMTOOL = ("exec", "-T", "prometheus", "promtool")
 CHARTS = "select count(*) from assessment.charts"
 
 
@@ -83,6 +84,12 @@ async def test_6_three_replicas_share_the_work_and_each_reminder_goes_out_once(s
     assert all(float(number) > 0 for number in applied), f"events applied by each of the three: {applied}"
 
 
+def jobs(stack, query):
+    """Of which services something holds, as Prometheus sees it."""
+    said = stack.compose(*PROMTOOL, "query", "instant", "http://127.0.0.1:9090", query)
+    return set(re.findall(r'job="(\w+)"', said))
+
+
 async def reminded(said, talkers):
     return {phone for phone, words in await said() if "We look forward to our talk" in words} == set(talkers)
 
@@ -95,17 +102,20 @@ def test_7_the_doctor_finds_nothing_to_act_on(stack):
 
 
 async def test_8_prometheus_reaches_every_service_and_takes_every_rule(stack):
-    asked = ("exec", "-T", "prometheus", "promtool")
-    stack.compose(*asked, "check", "rules", "/etc/prometheus/alerts.yml")
-
-    def reached():
-        said = stack.compose(*asked, "query", "instant", "http://127.0.0.1:9090", "up == 1")
-        return set(re.findall(r'job="(\w+)"', said))
-
-    await eventually(reached, equals=set(SERVICES), timeout=60, every=2)
+    stack.compose(*PROMTOOL, "check", "rules", "/etc/prometheus/alerts.yml")
+    await eventually(lambda: jobs(stack, "up == 1"), equals=set(SERVICES), timeout=60, every=2)
 
 
-async def test_9_down_and_up_again_loses_nothing(stack):
+async def test_9_an_alert_is_raised_while_a_service_is_away_and_ends_when_it_is_back(stack):
+    raised = 'ALERTS{alertname="ServiceDown", alertstate="firing"}'
+    assert jobs(stack, raised) == set()
+    stack.compose("stop", "identity")
+    await eventually(lambda: jobs(stack, raised), equals={"identity"}, timeout=240, every=2)
+    stack.compose("up", "-d", "--wait", "identity")
+    await eventually(lambda: jobs(stack, raised), equals=set(), timeout=90, every=2)
+
+
+async def test_10_down_and_up_again_loses_nothing(stack):
     before = [known(stack, statement) for statement in KNOWN]
     stack.follow("Down and up")
     assert [known(stack, statement) for statement in KNOWN] == before

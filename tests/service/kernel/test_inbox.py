@@ -16,6 +16,7 @@ from shared.contracts.assessment import ApprovalRevoked
 from shared.contracts.base import Event
 from shared.contracts.envelope import Envelope
 from shared.contracts.intake import LeadClosed, LeadCreated, LeadUpdated
+from shared.contracts.topics import events_of
 from shared.db.pool import open_pool
 from shared.errors import NotYet, Transient
 from shared.ids import new_id
@@ -23,6 +24,7 @@ from shared.inbox import positions
 from shared.inbox.consumer import COMMIT_SECONDS, STALE_SECONDS, Consumer
 from shared.inbox.handling import LATER, SHARES, WORTH_SHARING
 from shared.service import Service
+from shared.telemetry import metrics
 from shared.uow import UnitOfWork
 from tests.support.kernel import (
     as_records,
@@ -108,6 +110,18 @@ async def at_rest(intake: Service, make: Make) -> AsyncIterator[tuple[AIOKafkaCo
         assert reading is not None
         await eventually(lambda: not offsets.waiting)
         yield reading, offsets
+
+
+async def test_what_an_alert_counts_begins_at_zero(make: Make) -> None:
+    """A counter that is first seen at one has not grown, and nobody hears of the first letter that is set aside."""
+    metrics.DEAD_LETTERS.clear()
+    metrics.GAPS.clear()
+    async with running(make("dashboard", consumes=recorder(LeadCreated)[0])):
+        for name, label in (
+            ("passage_dead_letters_total", {"topic": events_of("intake")}),
+            ("passage_inbox_gaps_total", {"source": "intake"}),
+        ):
+            assert metrics.REGISTRY.get_sample_value(name, label) == 0
 
 
 async def test_replay_of_any_age_changes_nothing(intake: Service, make: Make) -> None:
