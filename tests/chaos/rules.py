@@ -144,8 +144,18 @@ def _latest(moves: list[Move], at: datetime) -> datetime:
 def _may_come_twice(facts: Facts, message: Message, deliveries: list[Delivery]) -> bool:
     if message.channel == "email":
         return message.attempts > 1
-    doubtful = (any(start <= one.at <= end for start, end in facts.unsure) for one in deliveries)
+    doubtful = (any(start <= one.at <= end for start, end in _unsure(facts)) for one in deliveries)
     return message.attempts > 1 and any(doubtful)
+
+
+def _unsure(facts: Facts) -> list[tuple[datetime, datetime]]:
+    """When nobody could tell; a window in which the clock jumped goes on in the time after the jump."""
+    windows = list(facts.unsure)
+    for start, end in windows:
+        windows += [
+            (move.after, end + (move.after - move.before)) for move in facts.moves if start <= move.before <= end
+        ]
+    return windows
 
 
 def _at_night(facts: Facts, message: Message, delivery: Delivery) -> bool:

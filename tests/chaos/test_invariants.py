@@ -134,6 +134,20 @@ def test_a_stamp_right_after_a_jump_may_be_of_the_old_time() -> None:
     assert not judge(facts)["8 reminders once, by day"].violations
 
 
+def test_a_carrier_that_is_slow_over_a_jump_is_in_doubt_after_it() -> None:
+    """What it took before the clock was moved it accepts, and stamps, after: until then no answer could be had."""
+    facts = sound()
+    facts.messages = [replace(TEXT, attempts=2)]
+    facts.moves = [Move(NOON - 9 * HOUR, NOON)]
+    second, third = (Delivery("SM2", "m1", "sms", NOON + timedelta(seconds=wait)) for wait in (10, 40))
+    facts.deliveries.append(second)
+    assert judge(facts)["8 reminders once, by day"].violations
+    facts.unsure = [(NOON - 9 * HOUR - timedelta(seconds=5), NOON - 9 * HOUR + timedelta(seconds=20))]
+    assert not judge(facts)["8 reminders once, by day"].violations
+    facts.deliveries[:] = [third, replace(third, carrier_id="SM4")]
+    assert judge(facts)["8 reminders once, by day"].violations, "by then it could have been asked"
+
+
 def test_what_the_nemesis_did_is_nobodys_fault() -> None:
     """Records that it reordered, on its own or on a wiped broker, say nothing about the relay."""
     facts = sound()
