@@ -74,8 +74,6 @@ def test_0_what_was_never_built_is_built_by_up_and_looked_for_nowhere(tmp_path):
 
 
 async def test_1_the_release_before_is_built_and_comes_up(stack):
-    stack.compose("build", seconds=900)
-    stack.up()
     await all_run(stack, stack.image)
 
 
