@@ -52,11 +52,6 @@ class Call:
         return answer
 
 
-async def time_passes(intake: Intake) -> None:
-    await intake.rows("update timers set due_at = now() - interval '1 hour' where kind = 'missed-call'")
-    await intake.running.service.fire_due_timers()
-
-
 async def test_a_stranger_hears_the_greeting_in_each_language_then_the_tone(intake):
     twiml = await Call(intake, number(1)).rings()
     said = [(each.get("language"), each.text or "") for each in twiml.iter("Say")]
@@ -79,7 +74,7 @@ async def test_a_voicemail_of_a_stranger_makes_a_lead_and_somebody_listens(intak
     await call.rings()
     await call.speaks()
     await call.ends()
-    await time_passes(intake)
+    await intake.come_due("missed-call")
     patient = await intake.patient_of(number(3))
     events = await intake.events(patient)
     assert [name for name, _ in events] == ["LeadCreated", "TaskRaised", "MessageReceived", "TaskRaised"]
@@ -93,7 +88,7 @@ async def test_a_voicemail_of_a_patient_joins_their_thread_once(intake):
     patient = (await intake.lead(phone=number(4))).json()["patient_id"]
     call = Call(intake, number(4))
     await asyncio.gather(call.rings(), call.speaks(), call.speaks(), call.ends(), call.ends())
-    await time_passes(intake)
+    await intake.come_due("missed-call")
     assert (await intake.names(patient)).count("MessageReceived") == 1
     assert await intake.patient_of(number(4)) == UUID(patient)
 
@@ -107,8 +102,8 @@ async def test_a_missed_call_is_told_once(intake, last, status):
         await call.ends(status)
         await call.ends(status)
     assert await intake.patient_of(caller) is None, "a voicemail may still come"
-    await time_passes(intake)
-    await time_passes(intake)
+    await intake.come_due("missed-call")
+    await intake.come_due("missed-call")
     events = await intake.events(await intake.patient_of(caller))
     assert [name for name, _ in events] == ["LeadCreated", "TaskRaised", "MessageReceived"]
     assert (events[2][1]["channel"], events[2][1]["missed_call"]) == ("phone", True)
@@ -117,7 +112,7 @@ async def test_a_missed_call_is_told_once(intake, last, status):
 async def test_words_that_come_late_join_the_missed_call(intake):
     call = Call(intake, number(30))
     await call.ends("no-answer")
-    await time_passes(intake)
+    await intake.come_due("missed-call")
     await call.speaks()
     names = await intake.names(await intake.patient_of(number(30)))
     assert names == ["LeadCreated", "TaskRaised", "MessageReceived", "MessageReceived", "TaskRaised"]
@@ -135,7 +130,7 @@ async def test_withheld_numbers_are_kept_each_by_itself(intake, caller):
     silent = Call(intake, caller)
     await silent.rings()
     await silent.ends()
-    await time_passes(intake)
+    await intake.come_due("missed-call")
     kept = [each for each in await intake.kept() if each["reason"] == "caller-withheld"][before:]
     assert len(kept) == 3
     assert [URL in each["text"] for each in kept] == [True, True, False]
@@ -155,7 +150,7 @@ async def test_what_cannot_or_must_not_be_texted_is_not_called_a_missed_call_to_
     call = Call(intake, caller, **more)
     await call.rings()
     await call.ends()
-    await time_passes(intake)
+    await intake.come_due("missed-call")
     name, told = (await intake.events(await intake.patient_of(caller)))[-1]
     assert (name, told["missed_call"]) == ("MessageReceived", False)
 

@@ -204,8 +204,7 @@ async def kept_of(intake: Intake, reason: str) -> list[dict[str, Any]]:
 async def test_a_booking_of_nobody_goes_to_a_person_and_is_still_taken_when_they_come(intake):
     booking = Booking()
     await deliver(intake, booking.appointment())
-    await intake.rows("update timers set due_at = now() - interval '1 hour' where kind = 'vagaro-join'")
-    await intake.running.service.fire_due_timers()
+    await intake.come_due("vagaro-join")
     waiting = [each for each in await kept_of(intake, "customer-unknown") if booking.appointment_id in each["text"]]
     assert len(waiting) == 1
     assert UUID(waiting[0]["id"]) in [task["subject"] for task in await intake.open_tasks("contact-unreadable")]
