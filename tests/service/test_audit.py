@@ -1,21 +1,21 @@
 """The audit trail: written with what it tells of, unchangeable for services, and any change by others is seen."""
 
 import json
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-import structlog
-from structlog.testing import LogCapture
 
 from services.identity.settings import IdentitySettings
 from shared.audit import audit, examine, seal, seals_told
 from shared.ids import new_id
 from shared.security.keyring import Keyring
 from tests.support.probe import probing, settings_of
+from tests.support.sealing import sealers_at_rest, what_sealers_tell
 
 
-@pytest.fixture
-async def desk(world):
+@asynccontextmanager
+async def a_desk(world):
     settings = settings_of(world, "identity", IdentitySettings, oidc_issuer=world.issuer.url)
     async with world.connection() as owner, probing(world, "identity", settings, []) as running:
         await owner.execute("set session_replication_role = replica")
@@ -24,12 +24,16 @@ async def desk(world):
 
 
 @pytest.fixture
-def log_of_seals(monkeypatch):
-    """What the sealer tells its log, whatever else in this process has set up how logs are written."""
-    capture = LogCapture()
-    told = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
-    monkeypatch.setattr("shared.audit.log", told)
-    return capture
+async def desk(world):
+    with sealers_at_rest():
+        async with a_desk(world) as running:
+            yield running
+
+
+@pytest.fixture
+def log_of_seals():
+    with what_sealers_tell() as capture:
+        yield capture
 
 
 async def read_charts(desk, count):
@@ -94,6 +98,22 @@ async def test_the_chain_holds_over_many_batches_and_late_commits(desk):
     assert await sealed(desk) == 1
     assert await sealed(desk) == 0
     assert await check(desk) is None
+
+
+async def test_every_service_seals_on_its_own_and_tells_its_log(world, eventually, monkeypatch, log_of_seals):
+    monkeypatch.setattr("shared.audit.PAUSE_SECONDS", 0.05)
+    async with a_desk(world) as desk:
+        for batch in (2, 3):
+            await read_charts(desk, batch)
+            await eventually(lambda: count(world, "audit_sealed"), equals=await count(world, "audit"))
+        told = seals_told(json.dumps({**entry, "service": "identity"}) for entry in log_of_seals.entries)
+        assert set(told["identity"]) == set(range(1, await count(world, "audit_seals") + 1))
+        assert await examined(desk, told["identity"]) is None
+
+
+async def count(world, table):
+    async with world.connection() as conn:
+        return await conn.fetchval(f"select count(*) from identity.{table}")
 
 
 INSERTED = """

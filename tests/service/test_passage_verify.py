@@ -6,8 +6,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-import structlog
-from structlog.testing import LogCapture
 from typer.testing import CliRunner
 
 from passage.anew import rebuild
@@ -22,6 +20,7 @@ from shared.ids import new_id
 from tests.support.dashboard import Producers
 from tests.support.operating import operating, verified
 from tests.support.patients import Cast
+from tests.support.sealing import sealers_at_rest, what_sealers_tell
 
 STREAMS = (
     "select sum(sequence) from (select * from intake.streams union all select * from assessment.streams"
@@ -36,7 +35,13 @@ def operator(world, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-async def day(world):
+def sealed_by_hand():
+    with sealers_at_rest():
+        yield
+
+
+@pytest.fixture(scope="module")
+async def day(world, sealed_by_hand):
     """A dashboard that runs, after a day on which somebody was merged and somebody erased."""
     async with Producers.of(world) as producers, world.start("dashboard"):
         await Cast(producers).everybody()
@@ -180,17 +185,14 @@ async def test_a_broken_link_of_an_audit_chain_is_named(world, day):
     assert "incident" in told.do
 
 
-async def test_an_end_that_was_cut_off_shows_by_what_the_logs_were_told(world, day, tmp_path, monkeypatch):
-    capture = LogCapture()
-    log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
-    monkeypatch.setattr("shared.audit.log", log)
-    for name in ("assessment", "scheduling"):
-        service = day.services[name]
-        for _ in range(2):
-            async with service.transaction(actor="staff:dana") as uow:
-                await audit(uow, action="read", what="chart", subject=new_id())
-            async with service.pool.acquire() as conn:
-                await seal(conn, service.keyring)
+async def test_an_end_that_was_cut_off_shows_by_what_the_logs_were_told(world, day, tmp_path):
+    with what_sealers_tell() as capture:
+        for service in (day.services["assessment"], day.services["scheduling"]):
+            for _ in range(2):
+                async with service.transaction(actor="staff:dana") as uow:
+                    await audit(uow, action="read", what="chart", subject=new_id())
+                async with service.pool.acquire() as conn:
+                    await seal(conn, service.keyring)
     names = ("assessment", "assessment", "scheduling", "scheduling")
     lines = [json.dumps({**entry, "service": name}) for name, entry in zip(names, capture.entries, strict=True)]
     plain, packed, nothing = tmp_path / "a.log", tmp_path / "b.log.gz", tmp_path / "c.log"
