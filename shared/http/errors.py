@@ -59,7 +59,8 @@ SLOW = (
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # a full disk, no memory, too many connections
+    asyncpg.PostgresSystemError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     DatabaseAway,

@@ -214,6 +214,10 @@ async def test_what_nobody_foresaw_says_nothing_but_its_number(probe, capfd):
         "/away/InternalClientError",
         "/away/InvalidCachedStatementError",
         "/away/DatabaseAway",
+        "/away/DiskFullError",
+        "/away/OutOfMemoryError",
+        "/away/TooManyConnectionsError",
+        "/away/PostgresIOError",
     ],
 )
 async def test_a_database_that_goes_away_meanwhile_is_worth_another_try(probe, path):
