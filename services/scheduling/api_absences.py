@@ -24,7 +24,7 @@ async def of_days(
     service: ServiceDep,
     _who: Reader,
     first: Annotated[Date | None, Query(alias="from")] = None,
-    days: Annotated[int, Query(ge=1, le=92)] = 31,
+    days: Annotated[int, Query(ge=1, le=400)] = 31,
 ) -> Absences:
     """Who is away in these days, and which appointments stand in that time."""
     tz = service.clinic.tz

@@ -26,6 +26,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "changed": ("It was changed meanwhile.", "Look at it again."),
     "nobody": ("The clinic has no such person.", "Choose somebody of the clinic."),
     "past": ("That time is over.", "Choose a time to come."),
+    "far-ahead": ("That is more than a year ahead.", "Look at the year; write down later leave when it comes nearer."),
     "not-ours": ("Another system's calendar says so.", "Take it back there; it is taken over from there."),
     "not-to-sign": ("There is nothing here that a provider may sign past.", "Look at the gates again."),
 }

@@ -1,8 +1,11 @@
 """The dashboard's booking pages against a running scheduling service: what a front desk sees and presses."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -14,7 +17,10 @@ from tests.support.waiting import eventually
 from tests.support.world import World
 
 TIME = re.compile(r'name="starts_at" value="([^"]+)"')
+BACK = re.compile(r'action="(/today/away/[^"]+/back)"')
 KEY = re.compile(r'name="key" value="([^"]+)"')
+
+TOLD_TO_ALL = "select count(*) from dashboard.changes where patient_id is null"
 
 
 @dataclass
@@ -185,6 +191,9 @@ async def test_a_provider_is_ill_for_a_day_and_everything_of_theirs_goes_to_othe
         backwards = await browser.post("/today/away", data={**form, "from": "12:00", "until": "11:00"})
         assert backwards.status_code == 422
         assert "It ends before it begins." in backwards.text
+        mistyped = await browser.post("/today/away", data={**form, "first": day.replace("20", "21", 1)})
+        assert mistyped.status_code == 422
+        assert "more than a year ahead" in mistyped.text
         noted = await browser.post("/today/away", data=form)
         assert noted.status_code == 303, noted.text
         cover = noted.headers["location"]
@@ -209,6 +218,33 @@ async def test_a_provider_is_ill_for_a_day_and_everything_of_theirs_goes_to_othe
         answer = await browser.post(f"{cover}/back")
         assert answer.status_code == 303, answer.text
         assert "Nobody is away." in await page(browser, "/today/away")
+
+
+async def test_who_has_the_day_open_hears_of_an_absence_at_once(office: Office, world: World) -> None:
+    later = (datetime.now(UTC) + timedelta(days=300)).date()
+    day = (later - timedelta(days=(later.weekday() - 1) % 7)).isoformat()  # a Tuesday
+    form = {"person": "rios", "first": day, "last": "", "from": "", "until": ""}
+    async with await office.desk.as_staff("dana") as dana, await office.desk.as_staff("tran") as tran:
+        async with heard(tran, world):
+            assert (await dana.post("/today/away", data=form)).status_code == 303
+        assert "away all day" in await page(tran, f"/today?day={day}&by=people")
+        (absence,) = BACK.findall(await page(dana, "/today/away"))
+        async with heard(tran, world):
+            assert (await dana.post(absence)).status_code == 303
+        assert "away all day" not in await page(tran, f"/today?day={day}&by=people")
+
+
+@asynccontextmanager
+async def heard(browser: httpx.AsyncClient, world: World) -> AsyncIterator[None]:
+    """What is done meanwhile is told to everybody, and an open page hears that something changed."""
+    async with browser.stream("GET", "/live/changes") as stream, world.connection() as owner, asyncio.timeout(10):
+        lines = stream.aiter_lines()
+        assert (await anext(lines)).startswith("retry:")
+        before = await owner.fetchval(TOLD_TO_ALL)
+        yield
+        assert await owner.fetchval(TOLD_TO_ALL) == before + 1
+        while not (await anext(lines)).startswith("event: changed"):
+            pass
 
 
 async def _shows(browser: httpx.AsyncClient, path: str, words: str) -> bool:

@@ -15,14 +15,18 @@ from starlette.responses import Response
 from services.dashboard.calls import call
 from services.dashboard.pages.booking_parts import appointment_of, clinic_of, said_of
 from services.dashboard.pages.frame import done, errors, live_of, pages_of, show, staff_page, words_of
+from services.dashboard.repository import read_model as repository
 from shared.http.auth import Staff
+from shared.http.deps import ServiceDep
 from shared.http.problems import FieldProblem, Invalid, NotFound, Problem
+from shared.service import Service
 
 router = APIRouter(include_in_schema=False)
 Booker = Annotated[Staff, Depends(staff_page("front_desk", "provider"))]
 PARTS = ("provider", "monitor")
 REASON = "clinic"
-AHEAD_DAYS = 60
+AHEAD_DAYS = 367
+"""All that can be written down: scheduling takes what begins within a year."""
 EMPTY = {"person": "", "first": "", "last": "", "from": "", "until": ""}
 
 
@@ -51,7 +55,7 @@ async def who_is_away(request: Request, who: Booker, day: date | None = None, pe
 
 
 @router.post("/today/away")
-async def note(request: Request, who: Booker) -> Response:
+async def note(request: Request, service: ServiceDep, who: Booker) -> Response:
     """Somebody is away; then what stands in that time, where something does."""
     form = await request.form()
     given = {name: _text(form, name) for name in EMPTY}
@@ -61,6 +65,7 @@ async def note(request: Request, who: Booker) -> Response:
         noted = await call(request, who, "scheduling", "POST", "/api/v1/absences", json=body)
     except Problem as problem:
         return await _away(request, who, given, problem)
+    await _tell(service)
     return done(f"/today/away/{noted['id']}" if noted["in_the_way"] else "/today/away")
 
 
@@ -84,13 +89,20 @@ async def covered(absence_id: UUID, request: Request, who: Booker) -> Response:
 
 
 @router.post("/today/away/{absence_id}/back")
-async def back(absence_id: UUID, request: Request, who: Booker) -> Response:
+async def back(absence_id: UUID, request: Request, service: ServiceDep, who: Booker) -> Response:
     """They are here after all."""
     try:
         await call(request, who, "scheduling", "DELETE", f"/api/v1/absences/{absence_id}")
     except Problem as problem:
         return await _away(request, who, {**EMPTY}, problem)
+    await _tell(service)
     return done("/today/away")
+
+
+async def _tell(service: Service) -> None:
+    """An absence is no event: other people's open days would learn of it a minute later, by their own poll."""
+    async with service.pool.acquire() as conn:
+        await repository.look_again(conn)
 
 
 async def _hand(request: Request, who: Staff, form: FormData, appointment_id: UUID, mark: str = "") -> None:

@@ -42,6 +42,13 @@ with told as (
 )
 select pg_notify('dashboard_changes', '')
 """
+# What no event tells: every open page looks again when the transaction commits.
+LOOK_AGAIN = """
+with changed as (
+    insert into changes (patient_id) values (null)
+)
+select pg_notify('dashboard_changes', '')
+"""
 STORY = """
 select source, subject, sequence, patient_id, type, at, actor, payload from story
  where patient_id = any($1::uuid[]) order by at desc, source, sequence desc limit $2
@@ -267,6 +274,11 @@ async def open_work(conn: asyncpg.Connection) -> list[Work]:
 async def task(conn: asyncpg.Connection, task_id: UUID) -> Work | None:
     row = await conn.fetchrow(TASK, task_id)
     return None if row is None else Work(**dict(row))
+
+
+async def look_again(conn: asyncpg.Connection) -> None:
+    """Tell every open page that something is different which no event tells of."""
+    await conn.execute(LOOK_AGAIN)
 
 
 async def cursor(conn: asyncpg.Connection) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.scheduling.domain import house
@@ -17,17 +17,21 @@ from shared.ids import new_id
 from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
 
+FURTHEST = timedelta(days=366)
+
 
 async def note(uow: UnitOfWork, person_id: str, starts_at: datetime, ends_at: datetime) -> Absence:
     """Somebody is away: nothing new is booked with them, and what stands there becomes tasks.
 
     Raises:
-        Refused: the clinic has no such person, or that time is over.
+        Refused: the clinic has no such person, that time is over, or so far ahead that somebody mistyped the year.
     """
     if person_id not in {person.id for person in uow.clinic.people}:
         raise Refused("nobody")
     if ends_at <= uow.now:
         raise Refused("past")
+    if starts_at > uow.now + FURTHEST:
+        raise Refused("far-ahead")
     away = Absence(new_id(), person_id, starts_at, ends_at, noted_by=uow.actor)
     away = replace(away, id=await repository.note(uow.conn, away))
     detail = {"person": person_id, "from": starts_at.isoformat(), "until": ends_at.isoformat()}
