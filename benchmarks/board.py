@@ -57,8 +57,9 @@ async def measure(stage: Stage) -> list[Figure]:
     async with stage.world() as world:
         cookies = await _signed_in(world)
         total, shown = await _fill(stage, world, patients)
-        async with stage.process(world, "dashboard") as dashboard, world.connection() as owner:
+        async with stage.process(world, "dashboard"), world.connection() as owner:
             await eventually(lambda: owner.fetchval(TAKEN), equals=total, timeout=240)
+        async with stage.process(world, "dashboard") as dashboard:
             cold, quiet = await _looks(dashboard.url, cookies[0])
             rounds: list[list[float]] = []
             busy: list[float] = []
@@ -69,7 +70,7 @@ async def measure(stage: Stage) -> list[Figure]:
                 busy += seen
     note = f"{patients:,} active patients, {BOARDS} boards, {RATE} events/s"
     return [
-        plain("first look after a start", "ms", [cold], note="every card is written for the first time"),
+        plain("first look after a start", "ms", [cold], at_most=50),
         plain("a look at the board, p50", "ms", [quantile(quiet, 0.5)], at_most=50),
         plain("a look at the board, p99", "ms", [quantile(quiet, 0.99)], at_most=50),
         plain("a look while it changes, p99", "ms", [quantile(busy, 0.99)], note=note),

@@ -6,7 +6,7 @@ it. Loops that fail are started again with a pause; what cannot go on makes the 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -39,6 +39,8 @@ from shared.uow import UnitOfWork
 
 log = structlog.get_logger()
 Job = Callable[["Service"], Awaitable[None]]
+Check = Callable[[], str]
+"""Why a part of the service's own isn't ready; empty when it is."""
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 TIMER_POLL_SECONDS = 1.0
 TIMER_BATCHES = (50, 1_000)
@@ -62,6 +64,7 @@ class Service:
         consumes: Consumes | None = None,
         timers: Timers | None = None,
         jobs: Sequence[Job] = (),
+        checks: Mapping[str, Check] | None = None,
         state: Any = None,
         clock: Clock | None = None,
         hears: bool = False,
@@ -81,6 +84,7 @@ class Service:
         self._timers = timers
         self._timers_woken = asyncio.Event()
         self._jobs: list[Job] = [*jobs]
+        self._checks = dict(checks or {})
         self._running: list[asyncio.Task[None]] = []
 
     def _make_relay(self) -> Relay | None:
@@ -158,7 +162,7 @@ class Service:
                 reasons["relay"] = self.relay.trouble
             elif self.relay.age() > RELAY_AGE_LIMIT_SECONDS:
                 reasons["relay"] = "committed events wait for the broker"
-        return reasons
+        return reasons | {part: reason for part, check in self._checks.items() if (reason := check())}
 
     @asynccontextmanager
     async def transaction(self, *, actor: str, journey: UUID | None = None) -> AsyncIterator[UnitOfWork]:

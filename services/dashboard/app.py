@@ -57,7 +57,8 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
     settings = settings or DashboardSettings()
     state = State()
     jobs = [state.live.follow, state.boards.follow, finding.index_all, state.keep_http]
-    service = Service("dashboard", settings, consumes=consumes, jobs=jobs, state=state)
+    checks = {"board": state.boards.trouble}
+    service = Service("dashboard", settings, consumes=consumes, jobs=jobs, checks=checks, state=state)
     routers = [
         oidc.router(settings),
         board.router,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import token_hex
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -35,8 +36,10 @@ COLUMN_LIMIT = 40
 NEEDS_LIMIT = 12
 ROUND_SECONDS = 0.04
 """At most so often is the board made anew: what happens meanwhile is told together."""
-TICK_SECONDS = 15.0
-"""Without any change: waiting times grow, deadlines pass."""
+TICK_SECONDS = 3.0
+"""Without any change: waiting times grow, deadlines pass, a fifth of the cards is made anew (see CARD_SECONDS)."""
+AHEAD_SECONDS = 1.0
+"""At most so often is what nobody has open written anew."""
 MOST_KEPT = 20_000
 BACKLOG = 8
 SAME = Markup('<li data-key="{}" data-same></li>')
@@ -131,11 +134,16 @@ class Boards:
         self._columns: dict[tuple[str, Sight], tuple[Column, ...]] = {}
         self._cards: dict[tuple[str, Sight, UUID], tuple[Person, Card, Item]] = {}
         self._tasks: dict[tuple[View, UUID], Item] = {}
+        self._written = False
 
     @property
     def round(self) -> str:
         """The name of what would be shown now."""
         return f"{self.epoch}:{self.live.revision}"
+
+    def trouble(self) -> str:
+        """Why nobody should be sent here yet: whoever comes would wait until everybody was read and written."""
+        return "" if self._written else "is being filled"
 
     def use(self, pages: Pages, service: Service) -> None:
         """What the boards are written with."""
@@ -172,15 +180,26 @@ class Boards:
     async def follow(self, service: Service) -> None:
         """The job: a round when something changed, and from time to time."""
         await self.live.ready()
-        for language in service.clinic.languages:
-            self._look(View(language, CARE), service.clock.now())  # written before anybody waits for it
+        views = [View(language, CARE) for language in service.clinic.languages]
+        written = float("-inf")
         with self.live.listening(None) as listener:
             while True:
+                self._tell(service.clock.now())
+                if monotonic() - written >= AHEAD_SECONDS:
+                    written = monotonic()
+                    await self._write_ahead(views, service)
+                    self._written = True
+                await asyncio.sleep(ROUND_SECONDS)
                 await until_any(listener.woken, seconds=TICK_SECONDS)
                 listener.woken.clear()
-                if self._audiences:
-                    self._tell(service.clock.now())
-                    await asyncio.sleep(ROUND_SECONDS)
+
+    async def _write_ahead(self, views: Sequence[View], service: Service) -> None:
+        """What nobody has open: whoever opens it next doesn't wait for its cards to be written."""
+        read = {(view.language, view.sight) for view in self._audiences}
+        for view in views:
+            if (view.language, view.sight) not in read:
+                self._look(view, service.clock.now())
+                await asyncio.sleep(0)
 
     def _tell(self, now: datetime) -> None:
         for view, audience in self._audiences.items():
@@ -188,11 +207,11 @@ class Boards:
             if last == fresh and before == self.round:
                 continue
             audience.shown, audience.round = fresh, self.round
-            news = self._written(view, now, _difference(last, fresh), before)
+            news = self._in_html(view, now, _difference(last, fresh), before)
             for reader in audience.readers:
                 _send(reader, news)
 
-    def _written(self, view: View, now: datetime, shown: Shown, before: str) -> str:
+    def _in_html(self, view: View, now: datetime, shown: Shown, before: str) -> str:
         dates = self._dates(view.language, now)
         context = {**self._context(shown), "say": self._say(dates), "before": before}
         html = self._pages.fragment("_board.html", self._service.clinic, dates, **context)
