@@ -295,7 +295,7 @@ async def _follow_clock(service: Service) -> None:
 
 
 async def _decisions(service: Service) -> None:
-    """Do what people decided about dead letters, and ask again for what is still missing."""
+    """Do what people decided about dead letters, ask again for what is still missing, apply what was left waiting."""
     consumer = service.consumer
     assert consumer is not None
     asked = 0.0
@@ -308,6 +308,7 @@ async def _decisions(service: Service) -> None:
         if now - asked > GAP_PATIENCE_SECONDS:
             asked = now
             async with service.reading() as uow:
-                gaps = await positions.gaps(uow.conn)
+                gaps, overdue = await positions.gaps(uow.conn), await positions.overdue(uow.conn)
             await consumer.handling.ask(gaps)
+            await consumer.handling.release(overdue)
         await asyncio.sleep(DECISIONS_EVERY_SECONDS)

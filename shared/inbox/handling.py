@@ -135,8 +135,13 @@ class Handling:
             await self.release(outcome.moved)
 
     async def _alone(self, item: Incoming, error: Exception) -> None:
-        """One event failed by itself: park it, try it again, or give it up."""
-        tries = iter(RETRY_SECONDS)
+        """One event failed by itself: park it, try it again, or give it up.
+
+        What a person has not decided on yet and comes again has had its tries: a batch full of it would else take
+        longer than its group waits for this consumer, and come again, and again.
+        """
+        async with self._open() as uow:
+            tries = iter(() if await positions.blocked(uow.conn, [item.key]) else RETRY_SECONDS)
         while not isinstance(error, NotYet | Permanent):
             pause = next(tries, None)
             if pause is None:
@@ -226,29 +231,31 @@ class Handling:
             subjects = moved
 
     async def _release(self, items: Sequence[Incoming]) -> set[UUID]:
-        """Apply a subject's parked events; the one that fails is taken out so that the next call goes past it."""
+        """Apply a subject's parked events; one that can't be applied keeps those behind it and no others."""
         try:
             for item in items:
                 incoming.validate(item, self._consumes)
             return (await self._applier.release(items)).moved
         except LATER:
             raise
-        except NotYet:
-            return set()
         except Exception as error:
             if len(items) > 1:
-                moved: set[UUID] = set()
-                for item in items:
-                    moved |= await self._release([item])
-                return moved
-            await self._give_up(
-                items[0].record,
-                items[0],
-                "permanent",
-                str(error) if isinstance(error, Permanent) else type(error).__name__,
-            )
-            log.error("parked_event_given_up", type=items[0].envelope.type, exc_info=error)
+                return await self._release_each(items)
+            if not isinstance(error, NotYet):
+                await self._give_up(
+                    items[0].record,
+                    items[0],
+                    "permanent",
+                    str(error) if isinstance(error, Permanent) else type(error).__name__,
+                )
+                log.error("parked_event_given_up", type=items[0].envelope.type, exc_info=error)
             return set()
+
+    async def _release_each(self, items: Sequence[Incoming]) -> set[UUID]:
+        moved: set[UUID] = set()
+        for item in items:
+            moved |= await self._release([item])
+        return moved
 
     async def ask(self, gaps: dict[Key, int]) -> None:
         """Ask the producer's relay to publish again what is missing; not more often than patience allows."""

@@ -46,17 +46,28 @@ select source, subject, sequence, reason, headers::text as headers, body from pa
  where subject = any($1::uuid[]) order by subject, source, sequence
 """
 UNPARK = "delete from parked where source = $1 and subject = $2 and sequence <= $3"
-# What waits for another source may hide that its own predecessor is missing: there the positions tell.
+# The predecessor is missing where it is neither applied nor waiting itself nor given up.
 GAPS = """
-select p.source, p.subject, coalesce(max(i.sequence), 0) + 1 as missing
-  from parked p left join inbox i using (source, subject)
- where p.parked_at < clock_timestamp() - interval '5 seconds'
- group by p.source, p.subject
-having bool_or(p.reason = 'gap')
-    or (min(p.sequence) > coalesce(max(i.sequence), 0) + 1
-        and not exists (select from dead_letters d
-                         where d.resolved_at is null and (d.source, d.subject) = (p.source, p.subject)))
+select source, subject, missing from (
+    select p.source, p.subject, coalesce(max(i.sequence), 0) + 1 as missing, min(p.sequence) as first
+      from parked p left join inbox i using (source, subject)
+     where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence > coalesce(i.sequence, 0)
+     group by p.source, p.subject) waits
+ where first > missing
+   and not exists (select from dead_letters d
+                    where d.resolved_at is null
+                      and (d.source, d.subject, d.sequence) = (waits.source, waits.subject, waits.missing))
  limit 1000
+"""
+# Whoever brought what these needed released them, unless it died before it could or looked before they were parked. Any
+# of them, for some wait for what nobody has said yet.
+OVERDUE = """
+select p.subject from parked p left join inbox i using (source, subject)
+ where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence <= coalesce(i.sequence, 0) + 1
+   and not exists (select from dead_letters d
+                    where d.resolved_at is null
+                      and (d.source, d.subject, d.sequence) = (p.source, p.subject, p.sequence))
+ order by random() limit 100
 """
 DEAD = """
 select distinct source, subject from dead_letters
@@ -146,3 +157,8 @@ async def blocked(conn: asyncpg.Connection, keys: Collection[tuple[int, UUID]]) 
 async def gaps(conn: asyncpg.Connection) -> dict[tuple[int, UUID], int]:
     """Subjects that have waited for a missing predecessor, and its sequence."""
     return {(row["source"], row["subject"]): row["missing"] for row in await conn.fetch(GAPS)}
+
+
+async def overdue(conn: asyncpg.Connection) -> set[UUID]:
+    """Some of the subjects whose next event has been parked for a while, though nothing before it is missing."""
+    return {row["subject"] for row in await conn.fetch(OVERDUE)}
