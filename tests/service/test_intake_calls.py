@@ -118,6 +118,17 @@ async def test_words_that_come_late_join_the_missed_call(intake):
     assert names == ["LeadCreated", "TaskRaised", "MessageReceived", "MessageReceived", "TaskRaised"]
 
 
+async def test_words_of_a_withheld_number_that_come_late_are_kept_beside_the_missed_call(intake):
+    call = Call(intake, "anonymous")
+    await call.ends("no-answer")
+    await intake.come_due("missed-call")
+    await call.speaks(37)
+    await call.speaks(37)
+    kept = [each["text"] for each in await intake.kept()]
+    assert kept.count(f"Voicemail, 0:37: {URL}") == 1
+    assert len(await intake.open_tasks("listen-voicemail")) >= 1
+
+
 @pytest.mark.parametrize("caller", ["anonymous", "+266696687", ""])
 async def test_withheld_numbers_are_kept_each_by_itself(intake, caller):
     before = len([each for each in await intake.kept() if each["reason"] == "caller-withheld"])

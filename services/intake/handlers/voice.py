@@ -56,7 +56,7 @@ async def recorded(uow: UnitOfWork, ring: Ring, left: Voicemail) -> None:
     if ring.caller is None:
         content = json.dumps({"call": ring.sid, "url": left.url, "seconds": left.seconds}).encode()
         await kept.keep(
-            uow, content, door=DOOR, reason="caller-withheld", fingerprint=call.sid, text=said, task=LISTEN
+            uow, content, door=DOOR, reason="caller-withheld", fingerprint=_words_of(call.sid), text=said, task=LISTEN
         )  # fmt: skip
     else:
         patient_id, box = await _caller(uow, call.sid, ring.caller)
@@ -81,6 +81,11 @@ async def missed(uow: UnitOfWork, timer: Timer) -> None:
         patient_id, box = await _caller(uow, call.sid, number)
         _say(uow, patient_id, box, said, missed_call=call.trusted and takes_texts(number))
     await _settle(uow, call, "missed")
+
+
+def _words_of(sid: bytes) -> bytes:
+    """What a voicemail is kept under: another than its call, which may have been kept as missed before."""
+    return hashlib.sha256(b"voicemail\0" + sid).digest()
 
 
 async def _opened(uow: UnitOfWork, ring: Ring) -> Call:
