@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
 from functools import lru_cache
+from typing import TypeVar
 
 import idna
 import phonenumbers
@@ -18,6 +20,7 @@ from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
 from shared.phones import e164, in_us
 
+Raw = TypeVar("Raw", str, date)
 _LOCAL_PART = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
@@ -27,8 +30,8 @@ LOCAL_LIMIT = 64
 EARLIEST_BIRTH_YEAR = 1900
 
 
-def read(submission: Submission, clinic: Clinic, *, channel: Channel | None = None) -> Contact:
-    """A submission as a contact.
+def read(submission: Submission, clinic: Clinic, now: datetime, *, channel: Channel | None = None) -> Contact:
+    """A submission of `now` as a contact.
 
     Raises:
         Unusable: names each field that cannot be used, or that both phone and e-mail are missing.
@@ -37,16 +40,16 @@ def read(submission: Submission, clinic: Clinic, *, channel: Channel | None = No
     phone = _field(wrong, "phone", submission.phone, lambda raw: read_phone(raw, clinic.country))
     email = _field(wrong, "email", submission.email, read_email)
     name = clean_line(submission.name or "") or None
-    born = submission.date_of_birth
-    if born is not None and born.year < EARLIEST_BIRTH_YEAR:
-        wrong.append(Wrong("date_of_birth", "impossible"))
+    born = _field(wrong, "date_of_birth", submission.date_of_birth, lambda day: read_born(day, clinic, now))
     if phone is None and email is None and not wrong:
         wrong.append(Wrong("phone", "missing"))
     if wrong:
         raise Unusable(tuple(wrong))
+    language = _language(submission.language, clinic)
     return Contact(
         channel=channel or Channel(submission.channel),
-        language=_language(submission.language, clinic),
+        language=language,
+        chosen=language != clinic.languages[0],
         phone=phone,
         email=email,
         name=name,
@@ -89,6 +92,17 @@ def read_phone(raw: str, country: str) -> str:
     if number is None:
         raise ValueError("impossible")
     return number
+
+
+def read_born(day: date, clinic: Clinic, now: datetime) -> date:
+    """A date of birth.
+
+    Raises:
+        ValueError: nobody who could write to the clinic was born then.
+    """
+    if day.year < EARLIEST_BIRTH_YEAR or day > now.astimezone(clinic.tz).date():
+        raise ValueError("impossible")
+    return day
 
 
 def read_email(raw: str) -> str:
@@ -150,8 +164,8 @@ def _ascii_domain(domain: str) -> str | None:
     return None if len(labels) < 2 or not all(labels) or labels[-1].isdigit() else found
 
 
-def _field(wrong: list[Wrong], name: FieldName, raw: str | None, parse: Callable[[str], str]) -> str | None:
-    if raw is None or not clean_line(raw):
+def _field(wrong: list[Wrong], name: FieldName, raw: Raw | None, parse: Callable[[Raw], Raw]) -> Raw | None:
+    if raw is None or not clean_line(str(raw)):
         return None
     try:
         return parse(raw)

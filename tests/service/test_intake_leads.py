@@ -95,6 +95,27 @@ async def test_the_same_email_joins_the_same_patient(intake):
     assert third.json()["patient_id"] == first.json()["patient_id"]
 
 
+async def test_where_a_number_lies_is_told_when_it_becomes_known(intake):
+    patient = (await intake.lead(email="east@example.com")).json()["patient_id"]
+    await intake.lead(email="east@example.com", phone="+12125550188")
+    updated = dict(await intake.events(patient))["LeadUpdated"]
+    assert (updated["changed"], updated["zone"]) == (["phone", "zone"], "America/New_York")
+    await intake.lead(email="east@example.com", phone="+12125550188")
+    assert (await intake.events(patient))[-1][1].get("zone") is None
+
+
+async def test_who_first_wrote_in_no_language_of_theirs_is_answered_in_the_one_they_choose(intake):
+    await intake.text("Hola", number(450))
+    patient = str(await intake.patient_of(number(450)))
+    await intake.lead(phone=number(450), language="es")
+    updated = dict(await intake.events(patient))["LeadUpdated"]
+    assert (updated["changed"], updated["language"]) == (["language"], "es")
+    for language in (None, "en", "fr"):  # the clinic's first language may be nobody's choice
+        await intake.lead(phone=number(450), language=language)
+    shown = await intake.http.get(f"/api/v1/patients/{patient}", headers=intake.running.as_staff("dana"))
+    assert shown.json()["language"] == "es"
+
+
 async def test_a_phone_of_one_and_an_email_of_another_ask_a_person_and_merge_nothing(intake):
     one = (await intake.lead(phone=number(500))).json()["patient_id"]
     other = (await intake.lead(email="other@example.com")).json()["patient_id"]
@@ -146,6 +167,8 @@ async def test_a_difference_to_what_is_known_is_a_persons_to_settle(intake):
         ({"phone": "801 555 0148", "name": "a\x00b"}, "name"),
         ({"phone": "801 555 0148", "language": "english"}, "language"),
         ({"phone": "801 555 0148", "date_of_birth": "yesterday"}, "date_of_birth"),
+        ({"phone": "801 555 0148", "date_of_birth": "1899-12-31"}, "date_of_birth"),
+        ({"phone": "801 555 0148", "date_of_birth": "2199-01-01"}, "date_of_birth"),
         ({"phone": "801 555 0148", "channel": "vagaro"}, "channel"),
     ],
 )

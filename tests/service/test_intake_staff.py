@@ -64,6 +64,30 @@ async def test_a_correction_moves_by_what_the_patient_is_known(intake):
     assert (await intake.box(patient)).open_json(updated["contact"])["phone"] == number(4)
 
 
+async def test_a_corrected_number_moves_the_patients_zone(intake):
+    patient = await new(intake, 31)
+    assert (await call(intake, "PATCH", f"/patients/{patient}", json={"phone": "212 555 0131"})).status_code == 204
+    _, updated = (await intake.events(patient))[-1]
+    assert (updated["changed"], updated["zone"]) == (["phone", "zone"], "America/New_York")
+    assert (await call(intake, "GET", f"/patients/{patient}")).json()["zone"] == "America/New_York"
+
+
+@pytest.mark.parametrize("born", ["1899-12-31", "2199-01-01"])
+async def test_a_birth_date_that_cannot_be_is_refused_with_its_remedy(intake, born):
+    patient = await new(intake, 32)
+    refused = await call(intake, "PATCH", f"/patients/{patient}", json={"date_of_birth": born})
+    assert (refused.status_code, refused.json()["fields"][0]["name"]) == (422, "date_of_birth")
+    assert refused.json()["fields"][0]["remedy"]
+
+
+async def test_a_correction_to_a_number_that_said_stop_sends_it_no_text(intake):
+    await intake.text("STOP", number(33))
+    patient = await new(intake, 34)
+    await call(intake, "PATCH", f"/patients/{patient}", json={"phone": number(33)})
+    revoked = dict(await intake.events(patient))["ConsentRevoked"]
+    assert (revoked["kind"], revoked["channel"] == "text") == ("sms", False)
+
+
 async def test_an_address_of_another_patient_is_refused(intake):
     one, other = await new(intake, 5), await new(intake, 6)
     refused = await call(intake, "PATCH", f"/patients/{one}", json={"phone": number(6)})
@@ -115,4 +139,8 @@ async def test_once_an_appointment_stands_the_lead_is_answered_and_doors_change_
     await intake.lead(phone=number(10), email="somebody@example.com")
     shown = (await call(intake, "GET", f"/patients/{patient}")).json()
     assert shown["email"] is None
+    other = (await intake.lead(email="somebody@example.com")).json()["patient_id"]
+    assert other != patient
+    await intake.lead(phone=number(10), email="somebody@example.com")
+    assert (await intake.lead(email="somebody@example.com")).json()["patient_id"] == other
     assert patient in {str(task["subject"]) for task in await intake.open_tasks("contact-differs")}

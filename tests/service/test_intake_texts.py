@@ -71,6 +71,38 @@ async def test_a_stop_stands_when_the_stranger_becomes_a_patient_later(intake):
     assert shown.json()["may_text"] is False
 
 
+async def test_a_stop_stands_when_the_number_is_added_to_a_patient_known_otherwise(intake):
+    await intake.text("STOP", number(30))
+    patient = (await intake.lead(email="stopped30@example.com", consent_email=True)).json()["patient_id"]
+    await intake.lead(email="stopped30@example.com", phone=number(30), consent_sms=True)
+    events = await intake.events(patient)
+    names = [name for name, _ in events]
+    assert "phone" in dict(events)["LeadUpdated"]["changed"]
+    assert names.index("ConsentRevoked") < names.index("LeadUpdated")
+    assert dict(events)["ConsentRevoked"] | {"kind": "sms", "channel": "api"} == dict(events)["ConsentRevoked"]
+    assert [body["kind"] for name, body in events if name == "ConsentGiven"] == ["email"]
+
+
+async def test_a_yes_for_another_number_does_not_undo_the_stop_of_the_one_we_text(intake):
+    patient = (await intake.lead(phone=number(31), email="two31@example.com", consent_sms=True)).json()["patient_id"]
+    await intake.text("STOP", number(31))
+    await intake.lead(phone=number(32), email="two31@example.com", consent_sms=True)
+    assert str(await intake.patient_of(number(32))) == patient
+    await intake.text("START", number(32))
+    names = await intake.names(patient)
+    assert "ConsentGiven" not in names[names.index("ConsentRevoked") :]
+    await intake.text("START", number(31))
+    assert "ConsentGiven" in (await intake.names(patient))[-2:]
+
+
+async def test_a_yes_to_e_mail_counts_for_the_address_that_we_write_to(intake):
+    patient = (await intake.lead(phone=number(33), email="mine33@example.com")).json()["patient_id"]
+    await intake.lead(phone=number(33), email="theirs33@example.com", consent_email=True)
+    assert "ConsentGiven" not in await intake.names(patient)
+    await intake.lead(phone=number(33), email="mine33@example.com", consent_email=True)
+    assert "ConsentGiven" in await intake.names(patient)
+
+
 async def test_stop_and_start_of_a_patient_take_effect_at_once(intake):
     patient = (await intake.lead(phone=number(6), consent_sms=True)).json()["patient_id"]
     await intake.text("stop", number(6))

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
 
 CLINIC = load(Path("deploy/clinics/harbor.toml"))
+NOW = datetime(2026, 12, 4, 5, 30, tzinfo=UTC)  # the evening before, in Denver
 
 
 @pytest.mark.parametrize(
@@ -62,33 +63,33 @@ def test_impossible_addresses_are_refused(written):
 
 def test_a_contact_needs_a_phone_or_an_address():
     with pytest.raises(Unusable) as refused:
-        read(Submission(name="Maya"), CLINIC)
+        read(Submission(name="Maya"), CLINIC, NOW)
     assert [(wrong.field, wrong.code) for wrong in refused.value.wrong] == [("phone", "missing")]
 
 
 def test_every_field_that_is_wrong_is_named():
     with pytest.raises(Unusable) as refused:
-        read(Submission(phone="12", email="nowhere", date_of_birth=date(1000, 1, 1)), CLINIC)
+        read(Submission(phone="12", email="nowhere", date_of_birth=date(1000, 1, 1)), CLINIC, NOW)
     assert [wrong.field for wrong in refused.value.wrong] == ["phone", "email", "date_of_birth"]
 
 
 def test_what_was_written_is_made_safe():
-    contact = read(Submission(name="Ma\u202eya", phone="801 555 0148", message="x\u0007y"), CLINIC)
+    contact = read(Submission(name="Ma\u202eya", phone="801 555 0148", message="x\u0007y"), CLINIC, NOW)
     assert (contact.name, contact.message) == ("Maya", "xy")
 
 
 def test_consent_needs_the_address_that_it_is_for():
-    contact = read(Submission(email="maya@example.com", consent_sms=True, consent_email=True), CLINIC)
+    contact = read(Submission(email="maya@example.com", consent_sms=True, consent_email=True), CLINIC, NOW)
     assert contact.consents == (ConsentKind.EMAIL,)
 
 
 def test_a_language_that_the_clinic_does_not_speak_becomes_its_first():
-    assert read(Submission(email="a@example.com", language="fr"), CLINIC).language == CLINIC.languages[0]
-    assert read(Submission(email="a@example.com", language="es"), CLINIC).language == "es"
+    assert read(Submission(email="a@example.com", language="fr"), CLINIC, NOW).language == CLINIC.languages[0]
+    assert read(Submission(email="a@example.com", language="es"), CLINIC, NOW).language == "es"
 
 
 def test_the_door_decides_the_channel():
-    assert read(Submission(email="a@example.com"), CLINIC, channel=Channel.QUEUE).channel is Channel.QUEUE
+    assert read(Submission(email="a@example.com"), CLINIC, NOW, channel=Channel.QUEUE).channel is Channel.QUEUE
 
 
 def test_the_zone_is_that_of_the_numbers_area():
@@ -102,3 +103,10 @@ def test_the_zone_is_that_of_the_numbers_area():
 )
 def test_only_a_number_can_be_answered(sender, number):
     assert sender_number(sender) == number
+
+
+def test_nobody_is_born_after_the_clinics_own_day():
+    today = Submission(email="a@example.com", date_of_birth=date(2026, 12, 3))
+    assert read(today, CLINIC, NOW).date_of_birth == date(2026, 12, 3)
+    with pytest.raises(Unusable, match="date_of_birth:impossible"):
+        read(Submission(email="a@example.com", date_of_birth=date(2026, 12, 4)), CLINIC, NOW)

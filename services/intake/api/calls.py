@@ -26,7 +26,7 @@ async def take_call(
     """A caller becomes a contact like any other; consents are what they said yes to on the phone."""
     said = body.model_copy(update={"channel": "phone"})
     try:
-        contact = read(said, service.clinic)
+        contact = read(said, service.clinic, service.clock.now())
     except Unusable as error:
         raise unusable(error.wrong) from error
     claim = Key("calls", key, hashlib.sha256(said.model_dump_json().encode()).digest())

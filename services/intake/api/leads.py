@@ -142,7 +142,7 @@ async def submissions_key(service: ServiceDep) -> dict[str, Any]:
 
 async def _take(service: Service, producer: str, key: bytes, body: Submission) -> LeadAccepted:
     try:
-        contact = read(body, service.clinic)
+        contact = read(body, service.clinic, service.clock.now())
     except Unusable as error:
         raise unusable(error.wrong) from error
     said = hashlib.sha256(body.model_dump_json().encode()).digest()

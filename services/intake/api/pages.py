@@ -105,7 +105,7 @@ async def _take(request: Request, service: Service, posted: FormData) -> Respons
         return await _trapped(request, service, filled, token)
     try:
         submission = filled.submission(language)
-        contact = read(submission, service.clinic, channel=Channel.WEB)
+        contact = read(submission, service.clinic, service.clock.now(), channel=Channel.WEB)
     except Unusable as error:
         return _form(request, filled, token, error.wrong, language)
     said = hashlib.sha256(submission.model_dump_json().encode()).digest()

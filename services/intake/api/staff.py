@@ -13,7 +13,7 @@ from services.intake.api.leads import LeadAccepted
 from services.intake.domain.contact import Contact, Details, FieldName, Unusable, Wrong
 from services.intake.domain.words import clean_line
 from services.intake.handlers import kept, leads, people, vagaro
-from services.intake.reading import read, read_email, read_phone
+from services.intake.reading import Raw, read, read_born, read_email, read_phone
 from services.intake.settings import IntakeSettings
 from shared.contracts.base import Code
 from shared.contracts.submissions import Line, Submission
@@ -212,7 +212,7 @@ def _kept(found: kept.Unread) -> KeptContact:
 
 def _contact(lead: Submission, service: Service) -> Contact:
     try:
-        return read(lead, service.clinic)
+        return read(lead, service.clinic, service.clock.now())
     except Unusable as error:
         raise unusable(error.wrong, "lead.") from error
 
@@ -220,7 +220,7 @@ def _contact(lead: Submission, service: Service) -> Contact:
 def _details(body: Correction, service: Service) -> Details:
     wrong: list[Wrong] = []
 
-    def one(field: FieldName, raw: str | None, parse: Callable[[str], str]) -> str | None:
+    def one(field: FieldName, raw: Raw | None, parse: Callable[[Raw], Raw]) -> Raw | None:
         try:
             return None if raw is None else parse(raw)
         except ValueError as error:
@@ -229,9 +229,10 @@ def _details(body: Correction, service: Service) -> Details:
 
     phone = one("phone", body.phone, lambda raw: read_phone(raw, service.clinic.country))
     email = one("email", body.email, read_email)
+    born = one("date_of_birth", body.date_of_birth, lambda day: read_born(day, service.clinic, service.clock.now()))
     if wrong:
         raise unusable(wrong)
-    return Details(clean_line(body.name or "") or None, phone, email, body.date_of_birth)
+    return Details(clean_line(body.name or "") or None, phone, email, born)
 
 
 def _unknown() -> NotFound:

@@ -29,7 +29,10 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """`phone` is E.164, `email` lower-case with an ASCII domain; at least one of them is there."""
+    """`phone` is E.164, `email` lower-case with an ASCII domain; at least one of them is there.
+
+    `language` is one that the clinic speaks. It is `chosen` where it isn't the first, which may be nobody's choice.
+    """
 
     channel: Channel
     language: str
@@ -41,6 +44,7 @@ class Contact:
     zone: str | None = None
     consents: tuple[ConsentKind, ...] = ()
     campaign: str | None = None
+    chosen: bool = False
 
     def points(self) -> tuple[tuple[PointKind, str], ...]:
         """By what the person is known again, always in this order: two transactions then wait, never deadlock."""

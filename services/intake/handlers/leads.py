@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.domain.contact import Contact, Learned, learn
+from services.intake.domain.contact import Contact, Details, Learned, learn
 from services.intake.handlers.newcomers import (
     ANSWER_LEAD,
     FRONT_DESK,
@@ -14,6 +14,7 @@ from services.intake.handlers.newcomers import (
     publish_consent,
     welcome,
 )
+from services.intake.handlers.numbers import heed_stop, moved_to, stands_still
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
 from services.intake.repository import arrivals, consents, patients
 from services.intake.repository.arrivals import Key, Points
@@ -68,8 +69,13 @@ async def accept(uow: UnitOfWork, contact: Contact, key: Key) -> Accepted:
         return Accepted(fresh, due)
     owner = known[0]
     assert owner is not None
-    await _attach_new_points(uow, points, claim, owner, fresh)
-    accepted = await _add_to_known(uow, contact, owner, key)
+    patient = await patients.patient(uow.conn, owner, lock=True)
+    assert patient is not None
+    if patient.arranged_at is None:
+        await _attach_new_points(uow, points, claim, owner, fresh)
+    else:
+        await arrivals.drop_points(uow.conn, fresh)
+    accepted = await _add_to_known(uow, contact, patient, key)
     if len(set(known)) > 1:
         await _ask_about_duplicate(uow, owner, known[1])
     return accepted
@@ -94,16 +100,21 @@ async def reach_again(uow: UnitOfWork, patient: Patient, box: Box, contact: Cont
     """A known person made contact: fill what was missing, reopen what was closed, say by when a person answers."""
     assert patient.details is not None
     known = open_details(box, patient.details)
-    learned = learn(known, contact, open_to_new=patient.arranged_at is None)
-    reopened = ("reopened",) if patient.closed_at is not None else ()
+    open_to_new = patient.arranged_at is None
+    learned = learn(known, contact, open_to_new=open_to_new)
+    changed, reopened = learned.changed, ("reopened",) if patient.closed_at is not None else ()
     due = uow.clinic.answer_due(uow.now)
-    saved = replace(
-        patient, details=seal_details(box, learned.details), zone=patient.zone or contact.zone, answer_due=due,
-        closed_at=None,
-    )  # fmt: skip
+    saved = replace(patient, details=seal_details(box, learned.details), answer_due=due, closed_at=None)
+    if "phone" in changed:
+        await heed_stop(uow, patient.id, contact.phone, contact.channel)
+        saved, moved = moved_to(uow, saved, contact.phone)
+        changed += moved
+    if open_to_new and contact.chosen and contact.language != patient.language:
+        saved = replace(saved, language=contact.language)
+        changed += ("language",)
+    changed += reopened
     await patients.save_patient(uow.conn, saved, uow.now)
-    changed = (*learned.changed, *reopened)
-    uow.publish(lead_updated(box, patient.id, learned.details, changed or ("answer_due",), contact.channel, due))
+    uow.publish(lead_updated(box, saved, learned.details, changed or ("answer_due",), contact.channel, due))
     return learned, due
 
 
@@ -133,13 +144,12 @@ def points_of(lookup: Lookup, contact: Contact) -> Points:
     return Points(phone=found.get("phone"), email=found.get("email"))
 
 
-async def _add_to_known(uow: UnitOfWork, contact: Contact, patient_id: UUID, key: Key) -> Accepted:
-    patient = await patients.patient(uow.conn, patient_id, lock=True)
-    assert patient is not None
+async def _add_to_known(uow: UnitOfWork, contact: Contact, patient: Patient, key: Key) -> Accepted:
+    patient_id = patient.id
     box = await uow.keys.box(patient_id)
     learned, due = await reach_again(uow, patient, box, contact)
     await arrivals.record_answer(uow.conn, key, patient_id, due)
-    await _new_consents(uow, patient_id, contact)
+    await _new_consents(uow, patient_id, contact, learned.details)
     if contact.message is not None:
         uow.publish(
             MessageReceived(
@@ -157,18 +167,17 @@ async def _add_to_known(uow: UnitOfWork, contact: Contact, patient_id: UUID, key
     return Accepted(patient_id, due)
 
 
-async def _new_consents(uow: UnitOfWork, patient_id: UUID, contact: Contact) -> None:
+async def _new_consents(uow: UnitOfWork, patient_id: UUID, contact: Contact, details: Details) -> None:
     if not contact.consents:
         return
     wanted = set(contact.consents) - await consents.consents(uow.conn, patient_id)
-    # A STOP stands until the number itself writes START: whoever fills in a form may not be who holds the phone.
-    if ConsentKind.SMS in wanted and await _is_opted_out(uow, contact.phone):
+    # A yes is about the address that was given with it, and counts where that is the one we write to. A STOP stands
+    # until the number itself writes START: whoever fills in a form may not be who holds the phone.
+    if contact.phone != details.phone or await stands_still(uow, contact.phone):
         wanted.discard(ConsentKind.SMS)
+    if contact.email != details.email:
+        wanted.discard(ConsentKind.EMAIL)
     await give_consents(uow, patient_id, tuple(kind for kind in contact.consents if kind in wanted), contact)
-
-
-async def _is_opted_out(uow: UnitOfWork, phone: str | None) -> bool:
-    return phone is not None and await consents.is_opted_out(uow.conn, uow.lookup.hash("phone", phone))
 
 
 async def _attach_new_points(uow: UnitOfWork, points: Points, claim: arrivals.Claim, owner: UUID, fresh: UUID) -> None:

@@ -12,7 +12,6 @@ from services.intake.domain.contact import Contact, Unusable
 from services.intake.handlers import kept, leads
 from services.intake.reading import read
 from services.intake.repository.arrivals import Key
-from shared.clinic.model import Clinic
 from shared.contracts.intake import Channel
 from shared.contracts.submissions import Submission
 from shared.uow import UnitOfWork
@@ -39,7 +38,7 @@ async def receive(uow: UnitOfWork, mailbox: Mailbox, letter: Letter) -> None:
     content = b""
     try:
         content = mailbox.open(letter.value)
-        contact, key = _read(letter, content, uow.clinic)
+        contact, key = _read(uow, letter, content)
         await leads.accept(uow, contact, key)
     except Unopened as error:
         await _keep(uow, letter, str(error), letter.value)
@@ -58,17 +57,17 @@ async def receive_strangers(uow: UnitOfWork, mailbox: Mailbox, letters: Sequence
     read: dict[int, leads.Arrival] = {}
     for place, letter in enumerate(letters):
         with contextlib.suppress(Unopened, ValidationError, Unusable):
-            read[place] = leads.Arrival(*_read(letter, mailbox.open(letter.value), uow.clinic), uow.actor)
+            read[place] = leads.Arrival(*_read(uow, letter, mailbox.open(letter.value)), uow.actor)
     accepted = await leads.accept_strangers(uow, list(read.values()))
     taken = {place for place, answer in zip(read, accepted, strict=True) if answer is not None}
     return [place for place in range(len(letters)) if place not in taken]
 
 
-def _read(letter: Letter, content: bytes, clinic: Clinic) -> tuple[Contact, Key]:
+def _read(uow: UnitOfWork, letter: Letter, content: bytes) -> tuple[Contact, Key]:
     submission = Submission.model_validate_json(content)
     name = hashlib.sha256(letter.key).digest() if letter.key else letter.fingerprint
     body = hashlib.sha256(submission.model_dump_json().encode()).digest()
-    return read(submission, clinic, channel=Channel.QUEUE), Key(QUEUE, name, body)
+    return read(submission, uow.clinic, uow.now, channel=Channel.QUEUE), Key(QUEUE, name, body)
 
 
 async def _keep(uow: UnitOfWork, letter: Letter, reason: str, content: bytes) -> None:

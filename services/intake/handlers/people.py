@@ -6,12 +6,13 @@ from uuid import UUID
 
 from services.intake.domain.contact import Details
 from services.intake.handlers.newcomers import ANSWER_LEAD
+from services.intake.handlers.numbers import heed_stop, moved_to, stands_still
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
 from services.intake.repository import arrivals, consents, doors, patients, vagaro
 from services.intake.repository.arrivals import Points
 from services.intake.repository.patients import Patient
 from shared.audit import audit
-from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
+from shared.contracts.intake import Channel, ConsentKind, LeadClosed, PatientErased
 from shared.ids import new_id
 from shared.tasks import close_task
 from shared.uow import UnitOfWork
@@ -55,9 +56,7 @@ async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
     """
     patient, details = await _open(uow, patient_id)
     given = await consents.consents(uow.conn, patient_id)
-    opted_out = details.phone is not None and await consents.is_opted_out(
-        uow.conn, uow.lookup.hash("phone", details.phone)
-    )
+    opted_out = await stands_still(uow, details.phone)
     await audit(uow, action="read", what="contact", subject=patient_id)
     return Person(patient, details, given, opted_out)
 
@@ -78,11 +77,13 @@ async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tupl
         if kind in values:
             await _move_point(uow, patient_id, kind, values[kind])
     box = await uow.keys.box(patient_id)
-    await patients.save_patient(uow.conn, replace(patient, details=seal_details(box, details)), uow.now)
-    uow.publish(lead_updated(box, patient_id, details, tuple(values)))
-    if values.get("phone") and await consents.is_opted_out(uow.conn, uow.lookup.hash("phone", values["phone"])):
-        await consents.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
-        uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
+    saved, named = replace(patient, details=seal_details(box, details)), tuple(values)
+    if values.get("phone"):
+        await heed_stop(uow, patient_id, details.phone, Channel.API)
+        saved, moved = moved_to(uow, saved, details.phone)
+        named += moved
+    await patients.save_patient(uow.conn, saved, uow.now)
+    uow.publish(lead_updated(box, saved, details, named))
     await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(values)})
 
 

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from services.intake.domain.contact import Contact, Details
+from services.intake.repository.patients import Patient
 from shared.contracts.base import WrappedKey
 from shared.contracts.intake import Channel, ConsentKind, LeadCreated, LeadUpdated
 from shared.security.sealing import Box
@@ -31,22 +32,24 @@ def open_details(box: Box, sealed: str) -> Details:
 
 def lead_updated(
     box: Box,
-    patient_id: UUID,
+    patient: Patient,
     details: Details,
     changed: tuple[str, ...],
     channel: Channel | None = None,
     due: datetime | None = None,
 ) -> LeadUpdated:
-    """The event for a change; carries the fields that `changed` names."""
+    """The event for a change; carries the fields that `changed` names. `patient` is as they are now."""
     reach = bool({"phone", "email"} & set(changed))
     born = details.date_of_birth
     return LeadUpdated(
-        patient_id=patient_id,
+        patient_id=patient.id,
         changed=changed,
         name=box.seal(details.name) if "name" in changed and details.name else None,
         contact=box.seal_json({"phone": details.phone, "email": details.email}) if reach else None,
         has_phone=details.phone is not None if reach else None,
         has_email=details.email is not None if reach else None,
+        zone=patient.zone if "zone" in changed else None,
+        language=patient.language if "language" in changed else None,
         date_of_birth=box.seal(born.isoformat()) if "date_of_birth" in changed and born else None,
         channel=channel,
         answer_due=due,

@@ -8,9 +8,11 @@ from services.intake.domain.keywords import Meaning, recognise
 from services.intake.domain.text import Text
 from services.intake.handlers import leads
 from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
+from services.intake.handlers.sealed import open_details
 from services.intake.reading import zone_of
 from services.intake.repository import arrivals, consents, patients
 from services.intake.repository.arrivals import Key
+from services.intake.repository.patients import Patient
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, MessageReceived
 from shared.ids import new_id
 from shared.security.sealing import Box
@@ -66,11 +68,17 @@ async def _from_patient(
     assert patient is not None
     await arrivals.record_answer(uow.conn, key, patient_id, patient.answer_due)
     box = await uow.keys.box(patient_id)
+    if meaning.keyword == "start" and not _is_texted(patient, box, text.sender):
+        meaning = Meaning()  # that number speaks for itself; whether the patient means their own too, a person asks
     if patient.closed_at is not None and meaning.keyword is None:
         _, due = await leads.reach_again(uow, patient, box, contact)
         await leads.ask_for_answer(uow, patient_id, due, contact.message)
     await _say(uow, patient_id, box, text, meaning, contact)
     await _ask_a_person(uow, patient_id, text, meaning)
+
+
+def _is_texted(patient: Patient, box: Box, phone: str) -> bool:
+    return patient.details is not None and open_details(box, patient.details).phone == phone
 
 
 async def _say(uow: UnitOfWork, patient_id: UUID, box: Box, text: Text, meaning: Meaning, contact: Contact) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from services.intake.domain.contact import Contact, Learned, learn
 from services.intake.handlers.leads import CONTACT_DIFFERS, points_of
 from services.intake.handlers.newcomers import FRONT_DESK
+from services.intake.handlers.numbers import heed_stop, moved_to
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
 from services.intake.repository import arrivals, patients
 from shared.ids import new_id
@@ -31,9 +32,13 @@ async def learn_more(uow: UnitOfWork, patient_id: UUID, contact: Contact, *, occ
     learned = learn(known, theirs, open_to_new=patient.arranged_at is None)
     if learned.changed:
         await _attach(uow, patient_id, points, learned)
-        saved = replace(patient, details=seal_details(box, learned.details))
+        saved, changed = replace(patient, details=seal_details(box, learned.details)), learned.changed
+        if "phone" in changed:
+            await heed_stop(uow, patient_id, contact.phone, contact.channel)
+            saved, moved = moved_to(uow, saved, contact.phone)
+            changed += moved
         await patients.save_patient(uow.conn, saved, uow.now)
-        uow.publish(lead_updated(box, patient_id, learned.details, learned.changed))
+        uow.publish(lead_updated(box, saved, learned.details, changed))
     differs = (*learned.differs, *others)
     if differs:
         said = {"name": contact.name, "phone": contact.phone, "email": contact.email}
