@@ -50,6 +50,9 @@ class Words:
                 labels = {rule.code: rule.label for rule in screening.rules}
                 return labels.get(code) or {one.code: one.label for one in screening.interactions}.get(code)
             case "gate":
+                said = f"session.gate_{code}"  # as the session's page calls it; the file has one language
+                if self.texts.has(self.language, said):
+                    return self.texts.get(self.language, said)
                 return next((gate.label for gate in self.clinic.gates if gate.code == code), None)
             case _:
                 return None

@@ -55,14 +55,14 @@ class Dates:
         return format_datetime(moment.astimezone(self.tz), "EEE d MMM, H:mm", locale=self.language)
 
     def full(self, moment: datetime) -> str:
-        """`Thursday 3 December, 11:00`, for patients."""
-        pattern = "EEEE d 'de' MMMM, H:mm" if self.language == "es" else "EEEE d MMMM, H:mm"
-        return format_datetime(moment.astimezone(self.tz), pattern, locale=self.language)
+        """`Thursday 3 December, 11:00`, for patients; with the year where it is not this one."""
+        return f"{self.full_day(moment)}, {self.time(moment)}"
 
     def full_day(self, moment: datetime | date) -> str:
-        """`Thursday 3 December`."""
+        """`Thursday 3 December`, with the year where it is not this one."""
         day = moment.astimezone(self.tz).date() if isinstance(moment, datetime) else moment
-        return self._date(day, "EEEE d 'de' MMMM" if self.language == "es" else "EEEE d MMMM")
+        de = " 'de'" if self.language == "es" else ""
+        return self._date(day, f"EEEE d{de} MMMM" if day.year == self.today.year else f"EEEE d{de} MMMM{de} y")
 
     def month(self, moment: datetime | date) -> str:
         """`November 2026`."""
@@ -74,7 +74,7 @@ class Dates:
         passed = max(self.now - moment, timedelta(0))
         if passed < timedelta(minutes=1):
             return self.texts.get(self.language, "dates.now")
-        return format_timedelta(passed, locale=self.language, format="short", threshold=1.5)
+        return format_timedelta(passed, granularity="minute", locale=self.language, format="short", threshold=1.5)
 
     def lasting(self, span: timedelta) -> str:
         """A length of time: `40 minutes`, `3 days`; a minute at least."""

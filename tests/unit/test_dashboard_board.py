@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.dashboard.domain.board import Stage, card, stage_of
 from services.dashboard.domain.facts import Patient
 from services.dashboard.domain.fold import MODELS, fold
+from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import line
 from shared.contracts import assessment as a
@@ -181,10 +182,21 @@ def test_an_approval_holds_until_its_last_moment():
     assert stage_of(patient, NOW + 90 * DAY) is Stage.ASSESSMENT
 
 
-def test_a_revoked_approval_asks_for_a_new_assessment_and_says_why():
-    revoked = a.ApprovalRevoked(patient_id=WHO, approval_id=APPROVAL, reason="medication", revoked_at=NOW)
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("changed:pregnancy", phrase("ended.pregnancy")),
+        ("flag:CI_AVM", phrase("ended.flag", flag=phrase("flag.CI_AVM"))),
+        ("provider", phrase("ended.provider")),
+        ("merged", phrase("ended.merged")),
+        ("something-newer", phrase("ended.other")),
+    ],
+)
+def test_a_revoked_approval_asks_for_a_new_assessment_and_says_why(reason, why):
+    revoked = a.ApprovalRevoked(patient_id=WHO, approval_id=APPROVAL, reason=reason, revoked_at=NOW)
     shown = card(known(lead(), assessed(), approved(), ("assessment", revoked)), NOW)
-    assert (shown.stage, shown.next.key, shown.why.key) == (Stage.ASSESSMENT, "next.assess_again", "ended.medication")
+    assert (shown.stage, shown.next.key, shown.why) == (Stage.ASSESSMENT, "next.assess_again", why)
+    assert line("ApprovalRevoked", revoked.model_dump(mode="json")).note == phrase("story.reason", reason=why)
 
 
 def test_an_open_concern_comes_before_everything():

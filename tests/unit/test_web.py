@@ -95,6 +95,22 @@ def test_a_deadline_is_a_clock_on_its_day(minutes, said):
     assert dates("en").left(NOW + timedelta(minutes=minutes)) == said
 
 
+@pytest.mark.parametrize(
+    ("language", "days", "said"),
+    [
+        ("en", 0, "Thursday 3 December, 9:42"), ("en", 40, "Tuesday 12 January 2027, 9:42"),
+        ("es", 0, "jueves 3 de diciembre, 9:42"), ("es", 40, "martes 12 de enero de 2027, 9:42"),
+    ],
+)  # fmt: skip
+def test_a_day_in_full_has_its_year_where_it_is_another(language, days, said):
+    assert dates(language).full(NOW + timedelta(days=days)) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(59, "now"), (61, "1 min"), (78, "1 min"), (3 * 3600, "3 hr")])
+def test_how_long_since_is_never_told_in_seconds(seconds, said):
+    assert dates("en").ago(NOW - timedelta(seconds=seconds)) == said
+
+
 def asked(query: str = "", cookie: str = "", accept: str = "") -> Request:
     clinic = load(ROOT / "deploy/clinics/harbor.toml")
     app = SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(clinic=clinic)))

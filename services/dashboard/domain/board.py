@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.dashboard.domain.facts import Appointment, Patient
 from services.dashboard.domain.phrase import Chip, Phrase, phrase
+from services.dashboard.domain.story import ended
 
 CHIPS = 3
 DAY = timedelta(days=1)
@@ -141,7 +142,7 @@ def _assessment(patient: Patient, now: datetime) -> Card:
     if decision is not None and decision.kind == "reopened":
         what, why, since = phrase("next.assess_again"), phrase("why.reopened"), decision.at
     elif approval is not None and (approval.ended or approval.valid_until <= now):
-        what, why = phrase("next.assess_again"), phrase(f"ended.{_reason(approval.ended)}")
+        what, why = phrase("next.assess_again"), ended(approval.ended)
         since = approval.signed_at
     elif decision is not None and decision.kind == "more_information":
         what, why, since = phrase("next.answer"), phrase("why.more", provider_id=decision.by), decision.at
@@ -279,13 +280,3 @@ def _failed(patient: Patient) -> tuple[Chip, ...]:
 
 def _why_not(patient: Patient) -> Phrase:
     return phrase("why.no_plan", reasons=tuple(phrase(f"plan.{reason}") for reason in patient.scheduling.infeasible))
-
-
-def _reason(ended: str | None) -> str:
-    return (
-        ended
-        if ended in {"expired", "medication", "diagnosis", "pregnancy", "flags"}
-        else "other"
-        if ended
-        else "expired"
-    )

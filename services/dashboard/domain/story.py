@@ -10,6 +10,7 @@ from services.dashboard.domain.phrase import Phrase, phrase
 Payload = Mapping[str, Any]
 OUTCOMES = ("done", "unreachable", "not-needed")
 """How a person may end a task."""
+_ENDINGS = ("expired", "medication", "diagnosis", "pregnancy", "flags", "provider", "merged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ def line(name: str, payload: Payload) -> Line:
     """The sentence for an event by its name (`LeadCreated`) and JSON payload."""
     made = _LINES.get(name)
     return made(payload) if made else Line("paper", phrase("story.other", name=name))
+
+
+def ended(reason: str | None) -> Phrase:
+    """Why an approval no longer holds, by its event's reason: `provider`, `changed:<section>`, `flag:<rule>`, …"""
+    kind, _, what = (reason or "expired").partition(":")
+    if kind == "flag":
+        return phrase("ended.flag", flag=phrase(f"flag.{what}"))
+    code = what or kind
+    return phrase(f"ended.{code if code in _ENDINGS else 'other'}")
 
 
 def _moment(value: str) -> datetime:
@@ -97,7 +107,7 @@ def _by_provider(name: str, icon: str, said: str) -> Callable[[Payload], Line]:
 
 
 def _revoked(p: Payload) -> Line:
-    note = phrase("story.reason", reason=phrase(f"ended.{p['reason']}"))
+    note = phrase("story.reason", reason=ended(p["reason"]))
     return Line("alert", phrase("story.ApprovalRevoked"), note, p.get("detail"), us=True)
 
 
