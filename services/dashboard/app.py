@@ -80,6 +80,6 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         letters.router,
         developers.router,
     ]
-    pages = Pages("services.dashboard")
+    pages = Pages("services.dashboard", staff=True)
     state.boards.use(pages, service)
     return create_app(service, title="Passage", routers=routers, pages=pages, staff_pages=True)

@@ -82,20 +82,20 @@ def _touched(told: Told) -> set[UUID | None]:
     return touched.union(*({event.absorbed_id} for kind in MERGING for event, _ in _only(told, kind)))
 
 
-def _work(event: TaskRaised, at: Envelope) -> tuple[Work, str]:
-    work = Work(
+def _work(event: TaskRaised, at: Envelope) -> Work:
+    return Work(
         task_id=event.task_id,
         source=at.source,
         subject=event.subject,
         patient_id=event.patient_id,
         kind=event.kind,
+        occurrence=event.occurrence,
         role=event.role,
         deadline=event.deadline,
         appointment_id=event.appointment_id,
         detail=event.detail,
         raised_at=at.time,
     )
-    return work, event.occurrence
 
 
 async def _not_erased(uow: UnitOfWork, told: Told) -> Told:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from services.dashboard.domain.phrase import phrase
 from services.dashboard.live import Live
@@ -15,13 +16,31 @@ KEPT = frozenset({"contact-unreadable", "contact-suspect", "listen-voicemail"})
 """Tasks about contacts that no program understood."""
 
 
+OWN_WORDS = KEPT | {
+    "answer-lead", "more-information", "opt-out-doubt", "read-answer", "severe-side-effect", "side-effect",
+    "side-effect-severe", "something-changed", "text-cancel",
+}  # fmt: skip
+"""Tasks whose detail is what somebody said: it is quoted. The detail of others is a service's own, in English."""
+SAID_ALREADY = frozenset({
+    "call-patient", "call-with-answer", "check-insurance", "check-message", "escort-declined", "no-show",
+    "overlap-after-merge", "plan-course", "possible-duplicate", "prep-not-kept", "prep-unanswered",
+    "transport-help", "transport-missing",
+})  # fmt: skip
+"""Tasks of which `then` says what their detail says, in the reader's language."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A task as a sentence with a clock. `kind` is "now" when it is late, "due" when it is today's."""
+    """A task as a sentence with a clock. `kind` is "now" when it is late, "due" when it is today's.
+
+    `then` is what follows from it or why it is; `words` are somebody's own, `told` a service's.
+    """
 
     work: Work
     name: str
+    then: str
     words: str
+    told: str
     clock: str
     kind: str
 
@@ -49,7 +68,38 @@ def _need(live: Live, say: Words, task: Work, now: datetime) -> Need:
         today = task.deadline.astimezone(dates.tz).date() == dates.today
         clock, kind = dates.left(task.deadline), "now" if late else "due" if today else ""
     name = live.name(task.patient_id) or say(phrase(_nameless(live, task)))
-    return Need(task, name, live.details.get(task.task_id, ""), clock, kind)
+    words, told = details(live, task)
+    return Need(task, name, then(live, say, task), words, told, clock, kind)
+
+
+def details(live: Live, task: Work) -> tuple[str, str]:
+    """What somebody said, and what a service said that `then` doesn't; empty where there is none."""
+    detail = live.details.get(task.task_id, "")
+    if task.kind in OWN_WORDS:
+        return detail, ""
+    return "", "" if task.kind in SAID_ALREADY else detail
+
+
+def then(live: Live, say: Words, task: Work) -> str:
+    """What follows from the task, or why it is; empty where its name says all.
+
+    Some name what they are about in their occurrence: the other patient, the item, the kind of message.
+    """
+    key = f"then.{task.kind}"
+    match task.kind:
+        case "possible-duplicate":
+            other = UUID(task.occurrence)
+            return say(phrase(key, name=live.name(other) or phrase("board.unnamed")))
+        case "prep-not-kept":
+            return say(phrase(key, item=phrase(f"prep.{task.occurrence.split(':')[1]}")))
+        case "call-patient":
+            message = f"message.{task.occurrence.partition(':')[0]}"
+            known = say.texts.has(say.language, message)
+            return say(phrase(key, message=phrase(message if known else "message.other")))
+        case _ if say.texts.has(say.language, key):
+            return say(phrase(key))
+        case _:
+            return ""
 
 
 def _nameless(live: Live, task: Work) -> str:

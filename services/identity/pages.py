@@ -21,7 +21,7 @@ from shared.http.ratelimit import limit
 from shared.service import Service
 from shared.web.pages import Pages
 
-pages = Pages(package="services.identity")
+pages = Pages("services.identity", staff=True)
 router = APIRouter(include_in_schema=False, dependencies=[Depends(PUBLIC), Depends(refuse_cross_site)])
 guarded = [Depends(limit("sign-in", per_minute=30))]
 

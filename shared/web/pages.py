@@ -22,14 +22,14 @@ YEAR = 31_536_000
 
 
 class Pages:
-    """The pages of one service.
+    """The pages of one service, for its patients, or with `staff` for people who work here.
 
     Templates get: `clinic`, `lang`, `languages`, `t(key, **values)`, `dates` (see `Dates`), `as_phone(number)`,
-    `asset(name)`, `path`, `language_url(other)`, `request`, and what `render` is given. `base.html` is for patients,
-    `staff.html` for staff, `components.html` holds the macros.
+    `asset(name)`, `for_staff`, `path`, `language_url(other)`, `request`, and what `render` is given.
+    `base.html` is for patients and for signing in, `staff.html` for staff, `components.html` holds the macros.
     """
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, *, staff: bool = False) -> None:
         root = Path(str(files(package)))
         self.texts = Texts((HERE / "texts", root / "texts"))
         self.env = Environment(
@@ -41,6 +41,7 @@ class Pages:
             auto_reload=False,
         )
         self.env.globals["asset"] = lambda name: assets().url(name)
+        self.env.globals["for_staff"] = staff
 
     def render(self, request: Request, name: str, /, status: int = 200, **context: Any) -> HTMLResponse:
         """A page in the reader's language; `?lang=` chooses it and is remembered in a cookie."""

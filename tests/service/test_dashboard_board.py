@@ -6,6 +6,8 @@ import time
 import pytest
 
 from shared.contracts.intake import LeadClosed
+from shared.contracts.tasks import TaskRaised
+from shared.ids import new_id
 from tests.support.dashboard import Desk, Producers
 
 
@@ -157,3 +159,51 @@ async def test_a_column_that_is_too_long_has_a_page_of_its_own(desk, producers, 
         assert (beyond.status_code, beyond.headers["location"]) == (303, "/stages/new?page=1")
         assert (await browser.get("/stages/closed")).status_code == 303
         assert (await browser.get("/stages/nowhere")).status_code == 422
+
+
+TASKS = {
+    "no-show": ("Did not come to the consultation at 09:00. Call today.", "Su hora quedó libre.", ""),
+    "prep-not-kept": (
+        "They could not keep to: solids.",
+        "No cumplió: sin comida. Llame antes de que salga de casa.",
+        "",
+    ),
+    "call-patient": ("Please call and tell them (eve): no channel.", "Dígale por teléfono: Cómo prepararse.", ""),
+    "contact-differs": ("phone: +18015550177", "phone: +18015550177</span>", ""),
+    "read-answer": ("I moved to another town", "", "I moved to another town"),
+    "overlap-after-merge": ("Two of their appointments overlap.", "Dos citas se solapan", ""),
+}
+"""What a service wrote as a task's detail; what a reader of Spanish sees; what is quoted: somebody's own words only."""
+
+
+async def test_a_task_quotes_people_and_says_the_rest_in_the_readers_language(desk, producers, eventually):
+    patient, other = await producers.lead("Quoted Person"), await producers.lead("Someone Else")
+    box = await producers.box(patient)
+    occurrences = {
+        "prep-not-kept": f"{new_id()}:solids:0",
+        "call-patient": "eve:first",
+        "possible-duplicate": str(other),
+    }
+    raised = {**{kind: detail for kind, (detail, _, _) in TASKS.items()}, "possible-duplicate": f"of patient {other}."}
+    for kind, detail in raised.items():
+        event = TaskRaised(task_id=new_id(), patient_id=patient, kind=kind, occurrence=occurrences.get(kind, "first"),
+                           role="front_desk", detail=box.seal(detail))  # fmt: skip
+        await producers.say("intake", event)
+    async with await desk.as_staff("dana") as browser:
+
+        async def page(path: str) -> str:
+            return (await browser.get(path, headers={"accept-language": "es"})).text
+
+        async def all_there() -> bool:
+            return (await page("/tasks")).count("Quoted Person</a>") == len(raised)
+
+        await eventually(all_there, timeout=15)
+        shown = await page("/tasks")
+        for detail, said, quoted in TASKS.values():
+            assert said in shown
+            assert (detail in shown) == (detail in said or detail == quoted)
+            assert (f'<q class="quiet">{detail}</q>' in shown) == bool(quoted)
+        assert "El teléfono es suyo; el correo es el de Someone Else." in shown
+        assert str(other) not in shown
+        task = next(it for it in desk.running.service.state.live.work.values() if it.kind == "no-show")
+        assert "Su hora quedó libre." in await page(f"/tasks/{task.task_id}/close")

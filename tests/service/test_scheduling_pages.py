@@ -68,7 +68,7 @@ async def test_front_desk_books_by_pressing_a_time_and_twice_is_once(office: Off
         assert await office.calendar.count("appointments where patient_id = $1", patient) == 1
         shown = await page(browser, f"/patients/{patient}/book?mode=video&provider=osei")
         assert times[0] not in TIME.findall(shown)
-        assert "Consultation, Video" in shown
+        assert "Consultation, video" in shown
 
 
 async def test_a_time_that_was_taken_meanwhile_brings_the_others(office: Office) -> None:

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from shared.clinic import load
+from shared.http.problems import NotFound
 from shared.web.assets import Assets, assets, route
 from shared.web.dates import Dates
 from shared.web.i18n import Texts
@@ -109,6 +110,17 @@ def test_a_day_in_full_has_its_year_where_it_is_another(language, days, said):
 @pytest.mark.parametrize(("seconds", "said"), [(59, "now"), (61, "1 min"), (78, "1 min"), (3 * 3600, "3 hr")])
 def test_how_long_since_is_never_told_in_seconds(seconds, said):
     assert dates("en").ago(NOW - timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(("service", "staff"), [("notifications", False), ("identity", True)])
+def test_what_went_wrong_shows_patients_who_helps_and_staff_the_way_back(service, staff):
+    pages, clinic = Pages(f"services.{service}", staff=staff), load(ROOT / "deploy/clinics/harbor.toml")
+    shown = pages.fragment(
+        "problem.html", clinic, dates("en"), problem=NotFound("This link doesn't lead anywhere."), instance=None,
+        languages=clinic.languages, language_url=str,
+    )  # fmt: skip
+    assert ('href="/"' in shown, "tel:911" in shown) == (staff, not staff)
+    assert f"tel:{clinic.phone}" in shown
 
 
 def asked(query: str = "", cookie: str = "", accept: str = "") -> Request:

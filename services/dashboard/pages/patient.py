@@ -34,6 +34,8 @@ router = APIRouter(prefix="/patients")
 Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor", "auditor"))]
 STORY_LIMIT = 300
 CLIP = 240
+SPARE = 160
+"""Long words are cut, and the rest a click away; but not for so little more."""
 # A patient's link opens the patient's page: staff read that there was one, not the key to it.
 LINK = re.compile(r"(https?://\S+/)[A-Za-z0-9_-]{22}\b")
 
@@ -157,7 +159,7 @@ def _days(request: Request, told: Sequence[Told], boxes: dict[UUID, Box]) -> lis
         made = line(event[0].name, event[0].payload) if len(event) == 1 else _together(event)
         said = LINK.sub(r"\1…", opened(boxes.get(event[0].patient_id), made.said))
         key = f"{event[0].source}-{event[0].patient_id}-{event[0].sequence}"
-        shown = said if len(said) <= CLIP else said[:CLIP].rsplit(maxsplit=1)[0]
+        shown = said if len(said) <= CLIP + SPARE else said[:CLIP].rsplit(maxsplit=1)[0]
         spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), shown, said[len(shown) :].strip()))
     days = groupby(spoken, key=lambda it: it.at.astimezone(dates.tz).date())
     return [(dates.day(day), list(lines)) for day, lines in days]

@@ -33,7 +33,7 @@ async def tasks(request: Request, who: Anyone, service: ServiceDep, show_all: st
 
 
 @router.get("/{task_id}/close")
-async def closing(task_id: UUID, request: Request, who: Anyone, back: str = "/tasks") -> Response:
+async def closing(task_id: UUID, request: Request, who: Anyone, service: ServiceDep, back: str = "/tasks") -> Response:
     """How it ended, and what to say about it."""
     live, say = live_of(request), words_of(request)
     await live.ready()
@@ -47,7 +47,7 @@ async def closing(task_id: UUID, request: Request, who: Anyone, back: str = "/ta
         section="tasks",
         label=say.code("task", task.kind),
         name=live.name(task.patient_id),
-        words=live.details.get(task_id, "") if who.roles & (READS | {task.role}) else "",
+        need=needs(live, say, [task], service.clock.now())[0] if who.roles & (READS | {task.role}) else None,
         outcomes=[(code, say.code("close", code), say.code("close", f"{code}_note")) for code in OUTCOMES],
         back=_back(back),
     )

@@ -79,11 +79,13 @@ update work set closed_at = d.at, outcome = d.outcome
  where work.task_id = d.task_id
 """
 OPEN_WORK = """
-select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
+select task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at
+  from work
  where closed_at is null order by deadline nulls last, raised_at
 """
 TASK = """
-select task_id, source, subject, patient_id, kind, role, deadline, appointment_id, detail, raised_at from work
+select task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at
+  from work
  where task_id = $1
 """
 ERASE = (
@@ -155,6 +157,7 @@ class Work:
     subject: UUID
     patient_id: UUID | None
     kind: str
+    occurrence: str
     role: str
     deadline: datetime | None
     appointment_id: UUID | None
@@ -241,14 +244,14 @@ async def aliases(conn: asyncpg.Connection) -> dict[UUID, UUID]:
     return {row["absorbed_id"]: row["patient_id"] for row in rows}
 
 
-async def raised(conn: asyncpg.Connection, works: Sequence[tuple[Work, str]]) -> None:
-    """Keep new tasks, each with its occurrence."""
+async def raised(conn: asyncpg.Connection, works: Sequence[Work]) -> None:
+    """Keep new tasks."""
     rows = [
         (
-            work.task_id, work.source, work.subject, work.patient_id, work.kind, occurrence, work.role, work.deadline,
-            work.appointment_id, work.detail, work.raised_at,
+            work.task_id, work.source, work.subject, work.patient_id, work.kind, work.occurrence, work.role,
+            work.deadline, work.appointment_id, work.detail, work.raised_at,
         )
-        for work, occurrence in works
+        for work in works
     ]  # fmt: skip
     if rows:
         await conn.execute(RAISED, *map(list, zip(*rows, strict=True)))
