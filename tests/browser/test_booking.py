@@ -60,6 +60,17 @@ async def test_days_are_walked_through_with_the_keyboard(window, calendar, patie
     await expect(page.get_by_role("link", name="Today", exact=False).last).to_have_attribute("aria-current", "date")
 
 
+async def test_a_printed_day_is_a_list_whose_columns_stand_apart(window, calendar, patient):
+    second = (await calendar.sessions(patient))[1]
+    page = await window.open(f"/today?day={second['starts_at'][:10]}")
+    await page.set_viewport_size({"width": 700, "height": 900})  # what a sheet of paper leaves
+    await page.emulate_media(media="print")
+    row = page.locator(".day-list li").first
+    when, what = [await row.locator("> span").nth(place).bounding_box() for place in (0, 1)]
+    assert when["x"] + when["width"] <= what["x"]
+    assert when["y"] == pytest.approx(what["y"], abs=12)
+
+
 async def test_a_consultation_is_booked_with_the_keyboard_alone(window, calendar, desk):
     patient = await calendar.patient()
     await eventually(lambda: patient in desk.running.service.state.live.people)

@@ -189,7 +189,8 @@ def _course(patient: Patient, now: datetime) -> Card:
             made,
             next=phrase("next.after"),
             why=phrase("why.after", count=done),
-            at=last.starts_at,
+            at=last.ends_at,
+            since=True,
             steps=(done, last.of),
         )
     return replace(made, why=phrase("why.booking", count=approval.sessions if approval else 0), since=True)
