@@ -13,7 +13,7 @@ from services.assessment.api import problem
 from services.assessment.domain.consents import VERSION, ConsentText
 from services.assessment.domain.refusals import Conflicting, Invalid, Refused
 from services.assessment.domain.sections import MODELS, dump
-from services.assessment.domain.telling import KIND, LISTS, REASONS, STEPS, Step, told
+from services.assessment.domain.telling import KIND, LISTS, REASONS, STEPS, Step, beside, told
 from services.assessment.handlers import consenting, telling
 from services.assessment.repository import charts as repository
 from shared.contracts.assessment import Route
@@ -56,8 +56,10 @@ async def send(request: Request, token: str, service: ServiceDep) -> Response:
             patient_id = await _patient(uow, token)
             return _to(token, await _kept(request, uow, patient_id, step, form))
     except (Invalid, Conflicting) as refused:
-        async with service.reading() as uow:
-            return await _again(request, uow, token, await _patient(uow, token), step, form, refused)
+        async with service.transaction(actor=ACTOR) as uow:
+            patient_id = await _patient(uow, token)
+            crisis = step in STEPS and await telling.heed_crisis(uow, patient_id, _as_step(step), _fields(form)[1])
+            return await _again(request, uow, token, patient_id, step, form, refused, crisis=crisis)
     except Refused as refused:
         raise problem(refused) from refused
 
@@ -106,11 +108,21 @@ def _to(token: str, query: dict[str, str]) -> Response:
 
 
 async def _again(
-    request: Request, uow: UnitOfWork, token: str, patient_id: UUID, step: str, form: FormData, refused: Refused
+    request: Request,
+    uow: UnitOfWork,
+    token: str,
+    patient_id: UUID,
+    step: str,
+    form: FormData,
+    refused: Refused,
+    *,
+    crisis: bool,
 ) -> Response:
     status = problem(refused).status
     if step in STEPS:
-        return await _step(request, uow, token, patient_id, _as_step(step), form=form, refused=refused, status=status)
+        return await _step(
+            request, uow, token, patient_id, _as_step(step), form=form, refused=refused, status=status, crisis=crisis
+        )  # fmt: skip
     if (route := _route(step, "consent-")) is not None:
         typed = _text(form, "name")[:200]
         return await _consent(request, uow, token, patient_id, route, refused=refused, name=typed, status=status)
@@ -160,6 +172,7 @@ async def _step(
     form: FormData | None = None,
     refused: Refused | None = None,
     status: int = 200,
+    crisis: bool = False,
 ) -> Response:
     saved = (await telling.known(uow, patient_id)).get(KIND[step])
     conditions = telling.asked(uow)
@@ -168,6 +181,8 @@ async def _step(
         fields, ticked = _fields(form)
         codes = frozenset(rule.code for rule in conditions)
         content = _empty(step) | told(step, fields, ticked, saved.section if saved else None, codes)
+        if saved and isinstance(refused, Conflicting):
+            content = beside(content, saved.section)
     rows = {
         name: [*content[name], *({} for _ in range(BLANK_ROWS))]
         for name, fields_ in LISTS.items()
@@ -191,6 +206,7 @@ async def _step(
         said=said,
         refused=refused,
         wrong=refused.field or "" if refused else "",
+        crisis=crisis,
     )
 
 

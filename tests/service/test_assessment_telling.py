@@ -133,6 +133,40 @@ async def test_who_wrote_meanwhile_is_not_overwritten(clinic: Clinic):
     assert (await clinic.get(patient))["sections"]["goals"]["version"] == 2
 
 
+async def test_who_wrote_meanwhile_is_shown_beside_what_was_typed(clinic: Clinic):
+    """What the clinic added is on the page that comes back, so sending it again takes nothing away."""
+    patient = await clinic.patient()
+    phone = Phone(clinic, await link(clinic, patient))
+    await phone.send("medicines", **{"medications-0-name": "Lithium"})
+    history = {"medications": [{"name": "Lithium"}, {"name": "Tramadol", "dose": "50 mg"}],
+               "conditions": [{"code": "REL_CV", "note": "AF"}]}  # fmt: skip
+    await clinic.save(patient, "history", history, version=1)
+    mine = {"medications-0-name": "Lithium", "medications-1-name": "Zinc"}
+    back = (await phone.post(step="medicines", version="1", **mine)).text
+    assert [name in back for name in ("Lithium", "Zinc", "Tramadol")] == [True] * 3
+    assert back.count('value="Lithium"') == 1
+    back = (await phone.post(step="about", version="1", born="1980-04-02", ticked="REL_BLADDER")).text
+    ticked = set(re.findall(r'value="(\w+)" checked', back))
+    assert ticked == {"REL_CV", "REL_BLADDER"}
+
+
+async def test_an_end_before_its_beginning_is_named_beside_its_field(clinic: Clinic):
+    patient = await clinic.patient()
+    for language, words in (("en", "It lies before the beginning."), ("es", "Es anterior al comienzo.")):
+        phone = Phone(clinic, await link(clinic, patient), language)
+        trial = {
+            "name": "Zolpidem",
+            "kind": "medication",
+            "outcome": "none",
+            "start": "2025-06-01",
+            "end": "2025-01-01",
+        }
+        back = await phone.send("tried", 422, **{f"trials-1-{field}": value for field, value in trial.items()})
+        beside = re.search(r'id="trials-0-end-error">([^<]*)<', back)
+        assert beside is not None
+        assert words in beside[1]
+
+
 async def test_a_crisis_is_answered_at_once_and_calls_a_provider(clinic: Clinic):
     patient = await clinic.patient()
     phone = Phone(clinic, await link(clinic, patient))
@@ -142,6 +176,37 @@ async def test_a_crisis_is_answered_at_once_and_calls_a_provider(clinic: Clinic)
     assert 'role="alert"' in shown.text
     assert "Please talk to somebody now." in shown.text
     assert "safety-concern" in await clinic.tasks(patient)
+
+
+async def test_a_crisis_that_is_told_again_after_it_was_cleared_calls_a_provider_again(clinic: Clinic):
+    patient = await clinic.patient()
+    phone = Phone(clinic, await link(clinic, patient))
+    await phone.send("about", born="1980-04-02", ticked="CRISIS_SI")
+    await phone.send("about", born="1980-04-02", ticked="CRISIS_SI")
+    (concern,) = (await clinic.get(patient))["concerns"]
+    cleared = await clinic.post(patient, f"concerns/{concern['id']}/clear", {"reason": "spoke, plan made"})
+    assert cleared.status_code == 200
+    assert "safety-concern" not in await clinic.tasks(patient)
+    for born in ("1980-04-02", "1980-04-20"):
+        assert "said=crisis" in await phone.send("about", born=born, ticked=["CRISIS_SI"])
+    assert "safety-concern" in await clinic.tasks(patient)
+    assert [each["cleared_at"] is None for each in (await clinic.get(patient))["concerns"]] == [True, False]
+    await clinic.save(patient, "history", {"conditions": [{"code": "CRISIS_SI", "note": "seen"}]}, version=2)
+    assert len((await clinic.get(patient))["concerns"]) == 2
+
+
+@pytest.mark.parametrize("version", ["0", "7"])
+async def test_a_crisis_is_answered_also_where_the_page_cannot_be_kept(clinic: Clinic, version):
+    """A wrong date, or somebody who wrote meanwhile, must not stand between a patient and help."""
+    patient = await clinic.patient()
+    phone = Phone(clinic, await link(clinic, patient), "es")
+    born = "2199-01-01" if version == "0" else "1980-04-02"
+    answer = await phone.post(step="about", version=version, born=born, ticked="CRISIS_SI")
+    assert answer.status_code in {409, 422}
+    assert 'role="alert"' in answer.text
+    assert "Por favor, hable con alguien ahora." in answer.text
+    assert "safety-concern" in await clinic.tasks(patient)
+    assert (await clinic.get(patient))["sections"]["history"] is None
 
 
 async def test_something_changed_is_read_by_a_person(clinic: Clinic):

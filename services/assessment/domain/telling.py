@@ -22,7 +22,8 @@ LISTS: dict[str, tuple[str, ...]] = {
     "diagnoses": ("name",),
     "trials": ("name", "kind", "dose", "start", "end", "outcome"),
 }
-ROWS_AT_MOST = 40
+ROWS_AT_MOST = 82
+"""As many as the longest list of a section holds, and the two empty ones below it."""
 REASONS = ("depression", "anxiety", "ptsd", "ocd", "pain", "substance", "other")
 NOT_ASKED = frozenset({"CI_CAPACITY"})
 """A judgement about the patient, not by them."""
@@ -60,14 +61,36 @@ def _text(form: Form, name: str) -> str:
 def _rows(name: str, form: Form, content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows that say something. What staff added to a row of the same name is kept with it."""
     fields = LISTS[name]
-    ours = {_fold(one[fields[0]]): one for one in content.get(name, ())}
+    ours = list(content.get(name, ()))
     rows = []
     for number in range(ROWS_AT_MOST):
         said = {field: _text(form, f"{name}-{number}-{field}") for field in fields}
         if said[fields[0]]:
             row = {field: _value(field, value) for field, value in said.items()}
-            rows.append(ours.get(_fold(said[fields[0]]), {}) | row)
+            rows.append(_taken(ours, row, fields) | row)
     return rows
+
+
+def _taken(ours: list[dict[str, Any]], row: dict[str, str | None], fields: tuple[str, ...]) -> dict[str, Any]:
+    """The row of the same name, taken out of `ours`; of several the one most like it: a drug may be tried twice."""
+    same = [one for one in ours if _fold(one[fields[0]]) == _fold(row[fields[0]] or "")]
+    if not same:
+        return {}
+    found = max(same, key=lambda one: sum(one.get(field) == row[field] for field in fields))
+    ours.remove(found)
+    return found
+
+
+def beside(typed: dict[str, Any], saved: Section) -> dict[str, Any]:
+    """What was typed, with what somebody else wrote meanwhile: sending that takes nothing of either away."""
+    both, theirs = dict(typed), dump(saved)
+    for name, key in {**{name: fields[0] for name, fields in LISTS.items()}, "conditions": "code"}.items():
+        if name in theirs:
+            known = {_fold(one[key]) for one in typed[name]}
+            both[name] = [*typed[name], *(one for one in theirs[name] if _fold(one[key]) not in known)]
+    if "reasons" in theirs:
+        both["reasons"] = [*typed["reasons"], *(one for one in theirs["reasons"] if one not in typed["reasons"])]
+    return both | {name: theirs[name] for name, value in typed.items() if value in ("", None) and name in theirs}
 
 
 def _value(field: str, value: str) -> str | None:

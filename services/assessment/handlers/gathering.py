@@ -82,15 +82,15 @@ async def keep(
     new = screened(uow.clinic, known | {kind: section}, today(uow))
     changes = set(kinds(known.get(kind), section)) | ({"flags"} if charts.flags_changed(old, new) else set())
     unseen = charts.unseen(old, new)
-    after, ended = charts.changed(
+    after, event = charts.changed(
         chart, kinds=changes, raised=unseen, revoked_by=uow.clinic.approval.revoked_by, now=uow.now
     )
-    await moved(uow, chart, after, ended)
+    await moved(uow, chart, after, event)
     if isinstance(section, Insurance):
         uow.publish(_insurance(uow, chart.patient_id, section, box))
     for finding in new:
         if finding.severity is Severity.CRISIS and finding.code in unseen:
-            await _concern(uow, chart.patient_id, finding.code)
+            await raise_concern(uow, chart.patient_id, finding.code)
     return row
 
 
@@ -106,7 +106,8 @@ def _insurance(uow: UnitOfWork, patient_id: UUID, section: Insurance, box: Box) 
     )
 
 
-async def _concern(uow: UnitOfWork, patient_id: UUID, code: str) -> None:
+async def raise_concern(uow: UnitOfWork, patient_id: UUID, code: str) -> None:
+    """A provider is called now; nothing where such a concern is open already."""
     concern = ConcernRow(new_id(), code, "high", uow.now, uow.actor, None, None, None)
     if not await repository.raise_concern(uow.conn, patient_id, concern):
         return

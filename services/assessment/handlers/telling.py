@@ -87,13 +87,24 @@ async def tell(
         raise _invalid(error.errors()[0]) from None
     row = await gathering.save(uow, patient_id, kind, section, version=version)
     await repository.told(uow.conn, patient_id, step, uow.now)
-    crisis = {rule.code for rule in uow.clinic.screening.rules if rule.severity == Severity.CRISIS.value}
-    return row, step == "about" and bool(crisis & set(ticked))
+    return row, await heed_crisis(uow, patient_id, step, ticked)
+
+
+async def heed_crisis(uow: UnitOfWork, patient_id: UUID, step: Step, ticked: list[str]) -> bool:
+    """Call a provider where a crisis was told, whether it was told before or not, and whether the page can be kept."""
+    crises = [rule.code for rule in asked(uow) if rule.severity == Severity.CRISIS.value and rule.code in ticked]
+    if step != "about":
+        return False
+    for code in crises:
+        await gathering.raise_concern(uow, patient_id, code)
+    return bool(crises)
 
 
 def _invalid(first: Any) -> Invalid:
     """The first thing that is wrong, by the name of its field on the page: `trials-2-start`."""
     place = "-".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error" and first["loc"][:-1] == ("trials",):
+        return Invalid("ends_first", str(first["msg"]), "", f"{place}-end")
     return Invalid("field_wrong", str(first["msg"]), "", place)
 
 
