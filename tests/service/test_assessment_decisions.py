@@ -111,6 +111,9 @@ async def test_an_alternative_is_asked_about_on_its_day(clinic: Clinic):
     await eventually(lambda: clinic.tasks(patient), equals={"follow-up-alternative"})
     await clinic.save(patient, "goals", {"hopes": "back again"}, version=1)
     assert await clinic.tasks(patient) == {"complete-assessment"}
+    assert (await clinic.facts(patient))[-1] == "ChartReopened"
+    await clinic.save(patient, "goals", {"hopes": "back for good"}, version=2)
+    assert (await clinic.facts(patient)).count("ChartReopened") == 1
 
 
 async def test_a_question_goes_to_the_front_desk_and_is_settled_by_completing_again(clinic: Clinic):

@@ -62,16 +62,19 @@ class Chart:
 
 def changed(
     chart: Chart, *, kinds: Collection[str], raised: Collection[str], revoked_by: Collection[str], now: datetime
-) -> tuple[Chart, ApprovalRevoked | None]:
+) -> tuple[Chart, ApprovalRevoked | ChartReopened | None]:
     """A section was saved with other content than before.
 
-    An assessment that waits for its decision no longer stands. An approval ends when a kind of change that the clinic
+    An assessment that waits for its decision no longer stands; a chart that another decision closed is open again. An
+    approval ends when a kind of change that the clinic
     named is among `kinds`, or when a hard or crisis flag was `raised` that the provider has not seen.
     """
     if chart.approval is not None:
         reasons = [f"changed:{kind}" for kind in sorted(kinds) if kind in revoked_by]
         reasons += [f"flag:{code}" for code in sorted(raised)]
         return revoked(chart, reasons[0], now=now) if reasons else (chart, None)
+    if chart.state is State.DECIDED:
+        return reopened(chart, now=now)
     return replace(chart, state=State.GATHERING, assessment=None), None
 
 

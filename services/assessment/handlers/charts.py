@@ -13,7 +13,7 @@ from services.assessment.domain.sections import History, Section, SectionKind, T
 from services.assessment.repository import charts as repository
 from services.assessment.rows import SectionRow
 from shared.clinic.model import Clinic
-from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
+from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, ChartReopened
 from shared.security.sealing import Box
 from shared.tasks import close_task, raise_task
 from shared.timers import cancel_timers
@@ -93,15 +93,18 @@ def plain(sections: Sections) -> dict[SectionKind, Section]:
 
 
 async def moved(
-    uow: UnitOfWork, before: Chart, after: Chart, ended: ApprovalRevoked | ApprovalExpired | None = None
+    uow: UnitOfWork,
+    before: Chart,
+    after: Chart,
+    event: ApprovalRevoked | ApprovalExpired | ChartReopened | None = None,
 ) -> None:
     """Keep a chart that went back to gathering, or stayed, with everything that follows from it."""
-    if ended is not None:
-        expired = isinstance(ended, ApprovalExpired)
-        reason = "expired" if isinstance(ended, ApprovalExpired) else ended.reason
-        await repository.end_approval(uow.conn, ended.approval_id, "expired" if expired else "revoked", uow.now, reason)
+    if isinstance(event, ApprovalRevoked | ApprovalExpired):
+        state, reason = ("expired", "expired") if isinstance(event, ApprovalExpired) else ("revoked", event.reason)
+        await repository.end_approval(uow.conn, event.approval_id, state, uow.now, reason)
         await cancel_timers(uow, subject=before.patient_id, kind=EXPIRES)
-        uow.publish(ended)
+    if event is not None:
+        uow.publish(event)
     await repository.store(uow.conn, after, uow.now)
     if after.state is State.GATHERING and before.state is not State.GATHERING:
         await close_task(uow, kind=SIGN, subject=before.patient_id, outcome="changed")

@@ -15,5 +15,4 @@ async def reopen(uow: UnitOfWork, patient_id: UUID) -> None:
     """
     chart = await held(uow, patient_id)
     after, event = charts.reopened(chart, now=uow.now)
-    uow.publish(event)
-    await moved(uow, chart, after)
+    await moved(uow, chart, after, event)
