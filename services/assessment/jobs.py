@@ -17,6 +17,7 @@ from services.assessment.handlers.charts import EXPIRES, FOLLOW_UP
 from services.assessment.rows import CheckRow
 from services.assessment.settings import settings_of
 from shared.errors import Permanent, Transient
+from shared.security.keys import KeyErased
 from shared.service import Service
 from shared.timers import Timer, Timers
 from shared.uow import UnitOfWork
@@ -62,6 +63,14 @@ async def _keep_asking(service: Service, payer: Eligibility) -> None:
 
 
 async def _ask(service: Service, payer: Eligibility, row: CheckRow, asked: Question) -> None:
+    try:
+        await _ask_payer(service, payer, row, asked)
+    except KeyErased:  # while the payer thought about it
+        async with service.transaction(actor=ACTOR) as uow:
+            await insuring.forget(uow, row)
+
+
+async def _ask_payer(service: Service, payer: Eligibility, row: CheckRow, asked: Question) -> None:
     pauses = settings_of(service).eligibility_back_off_seconds
     try:
         answer = await payer.ask(asked)

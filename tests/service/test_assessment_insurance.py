@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.contracts.intake import PatientErased
 from tests.support.assessment import Clinic
 from tests.support.sandbox import Sandbox, sandbox
 from tests.support.waiting import eventually
@@ -85,6 +86,23 @@ async def test_what_is_not_active_is_a_task_with_what_to_do(clinic: Clinic, memb
     assert await calls(clinic, patient) == {"check-insurance"}
 
 
+async def test_of_several_answers_one_call_is_open(clinic: Clinic):
+    patient = await clinic.patient()
+    await card(clinic, patient, "W-AAA75")
+    await answer(clinic, patient)
+    await card(clinic, patient, "W-INACTIVE", version=1)
+    await eventually(lambda: said(clinic, patient), equals=["rejected", "inactive"])
+    async with clinic.world.connection("assessment") as conn:
+        rows = await conn.fetch(
+            "select detail from tasks where kind = 'check-insurance' and subject = $1 and closed_at is null", patient
+        )
+    assert [await clinic.unsealed(patient, row["detail"]) for row in rows] == ["INACTIVE"]
+
+
+async def said(clinic: Clinic, patient: UUID) -> list[str]:
+    return [each["status"] for each in await verified(clinic, patient)]
+
+
 async def test_a_payer_that_is_away_is_asked_again_and_the_answer_comes(clinic: Clinic, payer: Sandbox):
     patient = await clinic.patient()
     for fault in ("down", "busy"):
@@ -123,6 +141,22 @@ async def test_a_slow_payer_holds_up_neither_the_chart_nor_the_next_patient(clin
     await card(clinic, quick, "W-2")
     assert (await answer(clinic, quick))["status"] == "active"
     assert (await answer(clinic, slow))["status"] == "active"
+
+
+async def test_who_is_erased_while_the_payer_thinks_is_asked_about_no_more(clinic: Clinic):
+    patient = await clinic.patient()
+    await card(clinic, patient, "W-SLOW")
+    await eventually(lambda: _asked(clinic, patient, 1))
+    async with clinic.intake.service.transaction(actor="staff:ops") as uow:
+        uow.publish(PatientErased(patient_id=patient, requested_at=uow.now))
+    await eventually(lambda: _problem(clinic, patient), equals=("gave_up", "erased"))
+    assert await verified(clinic, patient) == []
+
+
+async def _problem(clinic: Clinic, patient: UUID) -> tuple[str, str | None]:
+    async with clinic.world.connection("assessment") as conn:
+        row = await conn.fetchrow("select state, problem from eligibility_checks where patient_id = $1", patient)
+    return row["state"], row["problem"]
 
 
 async def test_without_payer_or_member_id_nobody_is_asked(clinic: Clinic):

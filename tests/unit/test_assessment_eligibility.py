@@ -1,12 +1,14 @@
 """What a payer's answer means to a front desk."""
 
-from datetime import date
+from datetime import UTC, date, datetime
+from uuid import uuid4
 
 import pytest
 
 from services.assessment.domain.eligibility import must_ask_again, question, understood
 from services.assessment.domain.refusals import Invalid
 from services.assessment.domain.sections import History, Insurance
+from shared.contracts.assessment import InsuranceVerified
 
 ON = date(2026, 11, 30)
 
@@ -67,3 +69,17 @@ def test_what_to_ask_comes_from_the_card_and_the_history():
     assert question(own, None, on=ON).born == date(1950, 1, 1)
     with pytest.raises(Invalid):
         question(card.model_copy(update={"member_id": ""}), None, on=ON)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{"errors": [{"code": "not a code"}]}, {"errors": [{"code": "x" * 100}]}, {"errors": [{"code": "é"}]},
+     {"errors": [{"code": {"a": 1}}, {"code": "75"}]}, plan(status="INACTIVÉ"), plan(status="A" * 100)],
+)  # fmt: skip
+def test_whatever_a_payer_calls_it_the_answer_can_be_told(strange):
+    said = understood(strange)
+    InsuranceVerified(
+        patient_id=uuid4(), verification_id=uuid4(), status=said.status, by="payer", checked_at=datetime.now(UTC),
+        codes=said.codes,
+    )  # fmt: skip
+    assert said.advice

@@ -4,6 +4,7 @@
 statuses of EB01.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -33,6 +34,10 @@ ADVICE: dict[str, Advice] = {
     "T4": "choose_payer",
 }  # fmt: skip
 Status = Literal["active", "inactive", "rejected", "unknown"]
+
+
+_CODE = re.compile(r"[A-Za-z0-9_]{1,48}")
+"""What of a payer's own words can be told as a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +100,16 @@ def understood(said: Mapping[str, Any]) -> Answer:
     rejected = tuple(dict.fromkeys(str(e["code"]) for e in _dicts(said.get("errors")) if e.get("code")))
     if rejected:
         advice = tuple(dict.fromkeys(ADVICE.get(code, "call_payer") for code in rejected))
-        return Answer("rejected", tuple(f"AAA:{code}" for code in rejected), advice)
+        named = (code if _CODE.fullmatch(code) else "other" for code in rejected)
+        return Answer("rejected", tuple(dict.fromkeys(f"AAA:{code}" for code in named)), advice)
     benefits = [benefit for plan in plans if isinstance(benefit := plan.get("benefits"), dict)]
     statuses = [one for benefit in benefits for one in _dicts(benefit.get("statuses"))]
-    named = tuple(dict.fromkeys(str(one["status"]) for one in statuses if one.get("status")))
-    status: Status = _status(named)
+    statuses_named = tuple(dict.fromkeys(str(one["status"]) for one in statuses if one.get("status")))
+    status: Status = _status(statuses_named)
     prior = _prior(statuses)
     return Answer(
         status=status,
-        codes=tuple(name[:64] for name in named if name.replace("_", "").isalnum()),
+        codes=tuple(name for name in statuses_named if _CODE.fullmatch(name)),
         advice=_advice(status, prior),
         plan=next((str(plan["name"])[:200] for plan in plans if plan.get("name")), ""),
         copay=_first(benefits, "coPayment", "amount"),

@@ -101,7 +101,13 @@ async def unanswered(uow: UnitOfWork, row: CheckRow, reason: str, wait: timedelt
         await _ask_a_person(uow, row, reason)
 
 
+async def forget(uow: UnitOfWork, row: CheckRow) -> None:
+    """Nobody is left for whom to ask."""
+    await repository.finish(uow.conn, replace(row, state="gave_up", checked_at=uow.now, problem="erased"))
+
+
 async def _ask_a_person(uow: UnitOfWork, row: CheckRow, detail: str) -> None:
+    await close_task(uow, kind=PAYER, subject=row.patient_id, outcome="asked-again")
     await raise_task(
         uow,
         kind=PAYER,
