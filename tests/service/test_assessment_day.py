@@ -65,6 +65,23 @@ async def test_the_same_reading_sent_twice_is_one(clinic: Clinic):
     assert await clinic.facts(patient) == ["VitalsRecorded"]
 
 
+async def test_another_reading_under_the_same_id_is_refused_and_not_taken_for_kept(clinic: Clinic):
+    patient, reading = await clinic.patient(), str(uuid4())
+    await measure(clinic, patient, id=reading, systolic=120, diastolic=80)
+    for who, other in (
+        (patient, {"systolic": 190, "diastolic": 112}),
+        (await clinic.patient(), {"systolic": 120, "diastolic": 80}),
+    ):
+        refused = await measure(clinic, who, expect=409, id=reading, **other)
+        assert refused["code"] == "id_reused"
+        assert refused["remedy"]
+    felt = {"id": str(uuid4()), "effect": "nausea", "severity": "mild"}
+    await report(clinic, patient, **felt)
+    await report(clinic, patient, **felt)
+    assert (await report(clinic, patient, expect=409, **felt | {"severity": "severe"}))["code"] == "id_reused"
+    assert await clinic.facts(patient) == ["VitalsRecorded", "SideEffectReported"]
+
+
 async def test_what_cannot_be_is_refused_with_a_remedy(clinic: Clinic):
     patient = await clinic.patient()
     assert (await measure(clinic, patient, expect=422))["code"] == "nothing_measured"

@@ -1,10 +1,11 @@
 """What is measured and felt on the day of a session; what is dangerous becomes a provider's task at once."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from services.assessment.domain.refusals import Invalid, Unknown
+from services.assessment.domain.refusals import Conflicting, Invalid, Unknown
 from services.assessment.domain.vitals import Judgement, Reading, judge
 from services.assessment.handlers.charts import EFFECT, VITALS
 from services.assessment.repository import charts
@@ -14,6 +15,7 @@ from shared.contracts.assessment import SideEffectReported, VitalsRecorded
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
+MEASURED = ("systolic", "diastolic", "heart_rate", "spo2")
 CLOCKS_DIFFER = timedelta(minutes=2)
 Severity = Literal["mild", "moderate", "severe"]
 
@@ -24,7 +26,7 @@ async def record_vitals(
     """Keep a reading and say what the clinic's limits say about it. The same `vitals_id` again records nothing.
 
     Raises:
-        Unknown: no such chart.
+        Unknown: no such chart. Conflicting: `vitals_id` names another reading.
         Invalid: nothing measured, a pressure that cannot be, or a moment ahead.
     """
     _check(uow, reading)
@@ -46,7 +48,7 @@ async def record_vitals(
     )
     said = judge(uow.clinic.vitals, reading, held_before=await repository.held_before(uow.conn, row))
     if not await repository.add_vitals(uow.conn, _judged(row, said)):
-        return said
+        return await _said_before(uow, row, reading)
     uow.publish(
         VitalsRecorded(
             patient_id=patient,
@@ -73,6 +75,23 @@ async def record_vitals(
             detail=_said(reading),
         )
     return said
+
+
+async def _said_before(uow: UnitOfWork, row: VitalsRow, reading: Reading) -> Judgement:
+    kept = await repository.reading(uow.conn, row.id)
+    if any(getattr(kept, name) != getattr(row, name) for name in ("patient_id", "appointment_id", "phase", *MEASURED)):
+        raise _reused("reading")
+    reading = replace(reading, taken_at=kept.taken_at)
+    return judge(uow.clinic.vitals, reading, held_before=await repository.held_before(uow.conn, kept))
+
+
+def _reused(what: str) -> Conflicting:
+    return Conflicting(
+        "id_reused",
+        f"Another {what} was recorded under this id; nothing was kept of this one.",
+        "Send it again under a new id.",
+        "id",
+    )
 
 
 def _judged(row: VitalsRow, said: Judgement) -> VitalsRow:
@@ -141,13 +160,18 @@ async def report_effect(
     """Keep what the patient felt; a severe one is a provider's task at once. The same `report_id` records nothing.
 
     Raises:
-        Unknown: no such chart. Invalid: it began ahead of now.
+        Unknown: no such chart. Invalid: it began ahead of now. Conflicting: `report_id` names another report.
     """
     not_ahead(uow, began_at, "began_at")
     patient = await known(uow, patient_id)
     sealed = (await uow.keys.box(patient)).seal(note) if note else None
     row = SideEffectRow(report_id, patient, appointment_id, effect, severity, began_at, sealed, uow.actor, uow.now)
     if not await repository.add_effect(uow.conn, row):
+        kept = await repository.effect(uow.conn, report_id)
+        words = (await uow.keys.box(patient)).open(kept.note) if kept.note and kept.patient_id == patient else ""
+        now = (patient, appointment_id, effect, severity, note)
+        if (kept.patient_id, kept.appointment_id, kept.effect, kept.severity, words) != now:
+            raise _reused("report")
         return
     uow.publish(
         SideEffectReported(

@@ -24,6 +24,15 @@ select count(*) from vitals
  where patient_id = $1 and appointment_id is not distinct from $2 and phase = 'baseline' and hold <> 'none'
    and taken_at < $3 and taken_at > $3 - interval '12 hours' and id <> $4
 """
+READING = """
+select id, patient_id, appointment_id, phase, taken_at, systolic, diastolic, heart_rate, spo2,
+       hold, flags, author, recorded_at
+  from vitals where id = $1
+"""
+EFFECT = """
+select id, patient_id, appointment_id, effect, severity, began_at, note, author, recorded_at
+  from side_effects where id = $1
+"""
 ADD_EFFECT = """
 insert into side_effects (id, patient_id, appointment_id, effect, severity, began_at, note, author, recorded_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -49,6 +58,16 @@ async def add_vitals(conn: asyncpg.Connection, row: VitalsRow) -> bool:
 async def vitals(conn: asyncpg.Connection, patient_id: UUID, appointment_id: UUID | None = None) -> list[VitalsRow]:
     """Newest first; of one appointment, or all."""
     return [VitalsRow(**dict(row)) for row in await conn.fetch(VITALS, patient_id, appointment_id)]
+
+
+async def reading(conn: asyncpg.Connection, vitals_id: UUID) -> VitalsRow:
+    """A reading that was recorded."""
+    return VitalsRow(**dict(await conn.fetchrow(READING, vitals_id)))
+
+
+async def effect(conn: asyncpg.Connection, report_id: UUID) -> SideEffectRow:
+    """A side effect that was reported."""
+    return SideEffectRow(**dict(await conn.fetchrow(EFFECT, report_id)))
 
 
 async def held_before(conn: asyncpg.Connection, row: VitalsRow) -> int:
