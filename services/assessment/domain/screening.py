@@ -1,8 +1,10 @@
 """Rules of the clinic's file over what a chart says. Software flags and explains; a provider decides."""
 
 import re
+import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from services.assessment.domain.refusals import Invalid
@@ -114,8 +116,20 @@ def _speaks(rule: ScreeningRule | Interaction, because: str) -> Finding:
 
 def _names(interaction: Interaction, medication: str) -> bool:
     """Whether a medication's name has one of the group's names as whole words ("tramadol" in "Tramadol 50 mg")."""
-    words = f" {' '.join(_WORD.findall(medication.casefold()))} "
-    return any(f" {' '.join(_WORD.findall(name))} " in words for name in interaction.names)
+    words = _words(medication)
+    return any(_name(name) in words for name in interaction.names)
+
+
+@lru_cache(maxsize=1_000)  # the file's own names, not what patients take
+def _name(name: str) -> str:
+    return _words(name)
+
+
+def _words(text: str) -> str:
+    """The words between blanks, however they were typed or pasted: case, accents, apostrophes, unseen characters."""
+    letters = (letter for letter in unicodedata.normalize("NFKD", text) if letter not in "'’")
+    bare = "".join(letter for letter in letters if unicodedata.category(letter) not in {"Mn", "Cf"})
+    return f" {' '.join(_WORD.findall(bare.casefold()))} "
 
 
 def age(born: date, today: date) -> int:
