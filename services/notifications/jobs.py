@@ -132,6 +132,8 @@ async def _open(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) 
     except Permanent:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="erased")
         return None
+    if await delivery.stopped(uow, row, unsure=claimed.unsure):
+        return None
     if await delivery.held_till_morning(uow, row, unsure=claimed.unsure):
         return None
     if row.body is None:
@@ -183,7 +185,7 @@ async def _hand_over(service: Service, way: Sender, job: Job) -> None:
 
 
 async def _once(service: Service, way: Sender, job: Job) -> Receipt | None:
-    """Send it, unless the carrier has it already; None when only a person can tell."""
+    """Send it, unless the carrier has it already; None when only a person can tell, or it is no longer true."""
     if not job.unsure:
         return await way.send(job.out)
     found = await way.look_up(job.out, job.first_try_at)
@@ -196,14 +198,21 @@ async def _once(service: Service, way: Sender, job: Job) -> Receipt | None:
         async with service.transaction(actor=ACTOR) as uow:
             await delivery.ask_a_person(uow, job.out.id)
         return None
-    return ours[0] if ours else await way.send(job.out)
+    if ours:
+        return ours[0]
+    async with service.transaction(actor=ACTOR) as uow:
+        if await delivery.overtaken(uow, job.out.id):
+            return None
+    return await way.send(job.out)
 
 
 async def _later(service: Service, job: Job, reason: str, *, sure: bool) -> None:
     """Again after a while; after the last try a person takes over."""
     wait = wait_before(job.attempt)
     async with service.transaction(actor=ACTOR) as uow:
-        if job.attempt < ATTEMPTS:
+        if sure and await delivery.overtaken(uow, job.out.id):
+            pass
+        elif job.attempt < ATTEMPTS:
             if sure:
                 await outbound.back(uow.conn, job.out.id, wait)
             else:

@@ -7,7 +7,7 @@ from services.notifications.domain.delivery import State, may_move
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
-from services.notifications.handlers.saying import TIMER, call_instead, named_visits, waking
+from services.notifications.handlers.saying import TIMER, call_instead, let_down, named_visits, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
@@ -20,6 +20,7 @@ from shared.uow import UnitOfWork
 
 LINK_LASTS = timedelta(days=7)
 """After the last visit, so that "how to reach us" works the day after."""
+OPTED_OUT = "opted_out"
 
 
 async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
@@ -30,6 +31,7 @@ async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
     parts = [(one.text, facts) for one in together if (facts := await _facts(uow, settings, one, language)) is not None]
     if not parts:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
+        await outbound.note_carried(uow.conn, row.id, state=State.WITHDRAWN, reason="nothing_left", at=uow.now)
         return False
     box = await uow.keys.box(row.patient_id)
     if row.channel == "sms":
@@ -49,6 +51,30 @@ async def held_till_morning(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -
         return False
     await outbound.hold(uow.conn, row.id, unsure=unsure)
     await set_timer(uow, kind=TIMER, subject=row.patient_id, occurrence=str(row.id), due_at=at)
+    return True
+
+
+async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
+    """They said STOP since it was released: it does not go. One that may have gone is only not sent again."""
+    target = await reached_as(uow, await seen(uow, row.patient_id))
+    if row.channel != "sms" or not target.sms_out or row.kind in ("opt_out", TO_ESCORT):
+        return False
+    if unsure:
+        await outbound.overtake(uow.conn, row.id, OPTED_OUT)
+        return False
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
+    await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=OPTED_OUT, at=uow.now)
+    return True
+
+
+async def overtaken(uow: UnitOfWork, message_id: UUID) -> bool:
+    """Whether what it says was changed while it was being sent: it did not go, and goes no more."""
+    row = await messages.find(uow.conn, message_id, lock=True)
+    if row is None or row.state is not State.SENDING or row.reason is None:
+        return False
+    to = State.SUPPRESSED if row.reason == OPTED_OUT else State.WITHDRAWN
+    await messages.stop(uow.conn, row.id, to=to, reason=row.reason)
+    await let_down(uow, row.patient_id, [row.id])
     return True
 
 
@@ -108,9 +134,10 @@ async def note(
     if row is None or not may_move(row.state, state):
         return False
     await outbound.note(uow.conn, row.id, state=state, vendor_id=vendor_id, reason=reason, at=uow.now)
-    await outbound.note_carried(uow.conn, row.id, state=state, reason=reason, at=uow.now)
+    inside = await outbound.note_carried(uow.conn, row.id, state=state, reason=reason, at=uow.now)
     if state is State.FAILED:
-        await _failed(uow, row, reason or "failed")
+        for one in (row, *await _rows(uow, inside)):
+            await _failed(uow, one, reason or "failed")
     elif row.sent_at is None and row.body is not None:
         uow.publish(
             MessageSent(
@@ -126,7 +153,12 @@ async def note(
     return True
 
 
-async def _failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
+async def _rows(uow: UnitOfWork, message_ids: list[UUID]) -> list[MessageRow]:
+    found = [await messages.find(uow.conn, one) for one in message_ids]
+    return [row for row in found if row is not None]
+
+
+def _say_failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
     uow.publish(
         MessageFailed(
             patient_id=row.patient_id,
@@ -138,6 +170,10 @@ async def _failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
             failed_at=uow.now,
         )
     )
+
+
+async def _failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
+    _say_failed(uow, row, reason)
     patient = await seen(uow, row.patient_id)
     what = "text" if row.channel == "sms" else "e-mail"
     await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, f"the {what} did not arrive ({reason})")
@@ -149,15 +185,16 @@ async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:
     if row is None:
         return
     if row.kind == TO_ESCORT:
-        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
         return
     patient = await known(uow, row.patient_id)
     target: Patient = await reached_as(uow, patient)
-    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
-    await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason="opted_out", at=uow.now)
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
+    inside = await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=OPTED_OUT, at=uow.now)
     await opt_out(uow, target.id, f"carrier:{row.id}", confirm=False)
-    if row.kind not in ("opt_out", "opt_in", "help") and not await messages.has_twin(uow.conn, row):
-        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, "they stopped texts")
+    for one in (row, *await _rows(uow, inside)):
+        if one.kind not in ("opt_out", "opt_in", "help") and not await messages.has_twin(uow.conn, one):
+            await call_instead(uow, patient, one.kind, one.occurrence, one.visit_id, "they stopped texts")
 
 
 async def ask_a_person(uow: UnitOfWork, message_id: UUID) -> None:
@@ -166,18 +203,13 @@ async def ask_a_person(uow: UnitOfWork, message_id: UUID) -> None:
     if row is None or row.state is not State.SENDING:
         return
     await outbound.note(uow.conn, row.id, state=State.FAILED, vendor_id=None, reason="unsure", at=uow.now)
-    await outbound.note_carried(uow.conn, row.id, state=State.FAILED, reason="unsure", at=uow.now)
-    uow.publish(
-        MessageFailed(
-            patient_id=row.patient_id,
-            message_id=row.id,
-            kind=row.kind,
-            channel=row.channel,
-            appointment_id=row.visit_id,
-            reason="unsure",
-            failed_at=uow.now,
-        )
-    )
+    inside = await outbound.note_carried(uow.conn, row.id, state=State.FAILED, reason="unsure", at=uow.now)
+    for one in (row, *await _rows(uow, inside)):
+        await _ask_about(uow, one)
+
+
+async def _ask_about(uow: UnitOfWork, row: MessageRow) -> None:
+    _say_failed(uow, row, "unsure")
     await raise_task(
         uow,
         kind="check-message",

@@ -129,6 +129,15 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await _go(uow, row, recipient)
 
 
+async def let_down(uow: UnitOfWork, patient_id: UUID, hosts: list[UUID]) -> None:
+    """These will not go: what was to travel inside them goes by itself, by its timer.
+
+    At once it could not: whoever already holds a message must not lock its patient.
+    """
+    for message_id in await messages.let_down(uow.conn, hosts):
+        await set_timer(uow, kind=TIMER, subject=patient_id, occurrence=str(message_id), due_at=uow.now)
+
+
 async def _went_with_host(uow: UnitOfWork, row: MessageRow) -> bool:
     """One that travels inside another goes with it, whichever of their timers fires first; else it goes alone."""
     host = await messages.find(uow.conn, row.carried_by) if row.carried_by is not None else None

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.notifications.handlers import escorts, preparing, transport
 from services.notifications.handlers.planning import occurrence, replan
 from services.notifications.handlers.reaching import channels, known, reached_as, window_of
-from services.notifications.handlers.saying import Say, local_midnight, say, schedule, unschedule
+from services.notifications.handlers.saying import Say, let_down, local_midnight, say, schedule, unschedule
 from services.notifications.repository import messages, questions, visits
 from services.notifications.rows import Patient, VisitRow
 from shared.clinic.messages import SmsOrEmail
@@ -191,6 +191,7 @@ async def _withdraw(uow: UnitOfWork, visit: VisitRow, reason: str) -> None:
     stopped = await messages.stop_of_visit(uow.conn, visit.id, reason, but=ABOUT_A_VISIT)
     await unschedule(uow, visit.patient_id, stopped)
     await questions.close_of_visit(uow.conn, visit.id, at=uow.now, meaning=reason)
+    await let_down(uow, visit.patient_id, stopped)
 
 
 async def _tell_change(

@@ -58,10 +58,18 @@ update messages set state = $3, reason = $4
  where patient_id = $1 and state = any($2) and ($5::text is null or channel = $5) and ($6::text is null or kind <> $6)
 returning id
 """
+# One that is being sent keeps its state and bears the reason: it is not sent again (`overtaken`). News of an earlier
+# move goes with the move, where it names nothing else.
 STOP_OF_VISIT = """
-update messages set state = 'withdrawn', reason = $2
- where visit_id = $1 and state in ('planned', 'ready') and kind <> all($3)
-returning id
+update messages set state = case when state = 'sending' then state else 'withdrawn' end, reason = $2
+ where visit_id = $1 and state in ('planned', 'ready', 'sending')
+   and (kind <> all($3) or (kind = 'rescheduled' and visits = array[$1]))
+returning id, state
+"""
+# What was to travel inside messages that will not go waits for its own moment again.
+LET_DOWN = """
+update messages set state = 'planned', recipient = null, carried_by = null
+ where carried_by = any($1) and state = 'ready' returning id
 """
 STOP = "update messages set state = $2, reason = $3 where id = $1"
 POSTPONE = "update messages set due_at = $2, carried_by = null where id = $1"
@@ -185,8 +193,14 @@ async def stop_of_patient(
 async def stop_of_visit(
     conn: asyncpg.Connection, visit_id: UUID, reason: str, *, but: Collection[str] = ()
 ) -> list[UUID]:
-    """Take back what a visit still had planned, except these kinds."""
-    return [row["id"] for row in await conn.fetch(STOP_OF_VISIT, visit_id, reason, list(but))]
+    """Take back what a visit still had planned, except these kinds. What is being sent is only marked."""
+    rows = await conn.fetch(STOP_OF_VISIT, visit_id, reason, list(but))
+    return [row["id"] for row in rows if row["state"] != State.SENDING]
+
+
+async def let_down(conn: asyncpg.Connection, hosts: Collection[UUID]) -> list[UUID]:
+    """These will not go: what travels inside them is planned by itself again."""
+    return [row["id"] for row in await conn.fetch(LET_DOWN, list(hosts))]
 
 
 async def stop(conn: asyncpg.Connection, message_id: UUID, *, to: State, reason: str) -> None:

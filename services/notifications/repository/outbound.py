@@ -24,8 +24,10 @@ returning due.unsure,
 """
 CLAIM = _CLAIM + COLUMNS
 WRITE = "update messages set subject_line = $2, body = $3 where id = $1"
+# Its words are written anew when it goes: what they say may have changed by then.
 BACK = """
-update messages set state = 'ready', not_before = now() + $2, lease_until = null where id = $1 and state = 'sending'
+update messages set state = 'ready', not_before = now() + $2, lease_until = null, subject_line = null, body = null
+ where id = $1 and state = 'sending'
 """
 UNSURE = "update messages set lease_until = now() + $2 where id = $1 and state = 'sending'"
 # Until its timer: by nothing that the delivery loop counts. Its words are written when it goes.
@@ -38,6 +40,7 @@ update messages set state = 'ready', not_before = 'infinity', lease_until = null
 HOLD_UNSURE = (
     "update messages set lease_until = 'infinity', attempts = attempts - 1 where id = $1 and state = 'sending'"
 )
+OVERTAKE = "update messages set reason = $2 where id = $1 and state = 'sending'"
 RESUME = """
 update messages set not_before = case when state = 'ready' then now() end,
        lease_until = case when state = 'sending' then now() end
@@ -95,6 +98,11 @@ async def unsure(conn: asyncpg.Connection, message_id: UUID, wait: timedelta) ->
 async def hold(conn: asyncpg.Connection, message_id: UUID, *, unsure: bool) -> None:
     """Not at this hour: until `resume`. The try that was claimed for it did not take place."""
     await conn.execute(HOLD_UNSURE if unsure else HOLD, message_id)
+
+
+async def overtake(conn: asyncpg.Connection, message_id: UUID, reason: str) -> None:
+    """Nobody knows whether it went; again it must not."""
+    await conn.execute(OVERTAKE, message_id, reason)
 
 
 async def resume(conn: asyncpg.Connection, message_id: UUID) -> bool:

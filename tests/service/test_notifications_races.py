@@ -1,0 +1,169 @@
+"""What changes while a message is on its way out, and what the patient says after they had said something else."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Refused
+from services.notifications.jobs import deliver_due
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked
+from shared.tasks import open_tasks
+from tests.support.notifications import NOON, Desk, desk
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+FIRST = NOON + 14 * DAY
+
+
+@pytest.fixture
+async def at_desk(fresh_world):
+    async with desk(fresh_world) as made:
+        yield made
+
+
+class Down:
+    """A carrier that certainly takes nothing."""
+
+    async def send(self, message: Outgoing) -> Receipt:
+        raise NotSent("down")
+
+    async def look_up(self, message: Outgoing, since: datetime) -> Sequence[Receipt]:
+        raise NotSent("down")
+
+
+class Silent(Down):
+    """One that may have taken it: the process dies while it is sent."""
+
+    async def send(self, message: Outgoing) -> Receipt:
+        raise Died
+
+
+class Refusing(Down):
+    """One that will never take it."""
+
+    async def send(self, message: Outgoing) -> Receipt:
+        raise Refused("twilio-30003")
+
+
+class Died(BaseException):
+    """What kill -9 looks like from inside."""
+
+
+async def turn(at_desk: Desk, way: Down) -> None:
+    """One turn of the delivery loop with this carrier for texts; then every wait is over."""
+    try:
+        while await deliver_due(at_desk.service, {**at_desk.ways, "sms": way}):
+            pass
+    except Died:
+        pass
+    pool = at_desk.service.pool
+    await pool.execute("update messages set not_before = now() where state = 'ready' and not_before < 'infinity'")
+    await pool.execute("update messages set lease_until = now() where state = 'sending' and lease_until < 'infinity'")
+
+
+async def crowded(at_desk: Desk, phone: str) -> tuple:
+    """Three visits of one day: the third one's question travels inside the second one's text, which is due now."""
+    patient = await at_desk.lead(phone=phone, email=None)
+    booked = [(await at_desk.course(patient, FIRST + ahead * HOUR, sessions=1))[0] for ahead in (0, 4, 6)]
+    await at_desk.until(booked[1].starts_at - 3 * DAY - timedelta(minutes=1))
+    at_desk.clock.move(timedelta(minutes=1))
+    await at_desk.service.fire_due_timers()
+    [inside] = [row for row in await at_desk.rows(patient, kind="escort") if row["carried_by"]]
+    assert (inside["visit_id"], inside["state"]) == (booked[2].appointment_id, "ready")
+    return patient, booked
+
+
+async def test_what_travels_inside_a_text_that_is_taken_back_goes_alone(at_desk):
+    patient, booked = await crowded(at_desk, "+18015553001")
+    await turn(at_desk, Down())
+    await at_desk.cancel(booked[1])
+    await at_desk.until(at_desk.clock.now() + HOUR)
+    [inside] = await at_desk.rows(patient, kind="escort", visit_id=booked[2].appointment_id)
+    assert inside["state"] in ("sent", "delivered")
+    assert any("Mon 15 Dec at 18:00" in text["body"] for text in await at_desk.outside.texts("+18015553001"))
+
+
+async def test_what_travels_inside_a_text_that_fails_is_called_about_too(at_desk):
+    patient, booked = await crowded(at_desk, "+18015553002")
+    await turn(at_desk, Refusing())
+    async with at_desk.service.reading() as uow:
+        calls = {task.appointment_id for task in await open_tasks(uow.conn) if task.kind == "call-patient"}
+    assert calls >= {booked[1].appointment_id, booked[2].appointment_id}
+    assert (await at_desk.events(patient)).count("MessageFailed") == 2
+
+
+async def reminded(at_desk: Desk, phone: str) -> tuple:
+    """The text that asks for the ride was on its way out when the process died."""
+    patient = await at_desk.lead(phone=phone, email=None)
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    await at_desk.until(FIRST - 3 * DAY - timedelta(minutes=1))
+    at_desk.clock.move(timedelta(minutes=1))
+    await at_desk.service.fire_due_timers()
+    await turn(at_desk, Silent())
+    [row] = await at_desk.rows(patient, kind="escort")
+    assert row["state"] == "sending"
+    return patient, booked
+
+
+async def asked(at_desk: Desk, phone: str) -> list[str]:
+    return [text["body"] for text in await at_desk.outside.texts(phone) if "Who takes you home" in text["body"]]
+
+
+async def test_a_text_in_doubt_is_not_sent_again_once_its_visit_has_moved(at_desk):
+    phone = "+18015553003"
+    patient, booked = await reminded(at_desk, phone)
+    await at_desk.move(booked, FIRST + 7 * DAY)
+    await at_desk.until(at_desk.clock.now() + DAY)
+    assert await asked(at_desk, phone) == []
+    assert [row["state"] for row in await at_desk.rows(patient, kind="escort")] == ["withdrawn", "planned"]
+    await at_desk.until(FIRST + 5 * DAY)
+    [words] = await asked(at_desk, phone)
+    assert "Mon 22 Dec" in words
+
+
+async def test_a_text_in_doubt_is_not_sent_again_once_its_visit_is_cancelled(at_desk):
+    phone = "+18015553004"
+    _, booked = await reminded(at_desk, phone)
+    await at_desk.cancel(booked)
+    await at_desk.until(at_desk.clock.now() + DAY)
+    assert await asked(at_desk, phone) == []
+
+
+async def test_a_text_in_doubt_is_not_sent_again_after_stop(at_desk):
+    phone = "+18015553005"
+    patient, _ = await reminded(at_desk, phone)
+    await at_desk.hear(ConsentRevoked(patient_id=patient, kind=ConsentKind.SMS, channel=Channel.TEXT))
+    await at_desk.until(at_desk.clock.now() + DAY)
+    assert await asked(at_desk, phone) == []
+
+
+async def test_a_text_in_doubt_that_did_go_is_found_whatever_came_after(at_desk):
+    phone = "+18015553006"
+    patient = await at_desk.lead(phone=phone, email=None)
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    await at_desk.until(FIRST - 3 * DAY - timedelta(minutes=1))
+    await at_desk.outside.break_(sms="accept_then_500")
+    await at_desk.until(FIRST - 3 * DAY)
+    await at_desk.outside.break_()
+    await at_desk.move(booked, FIRST + 7 * DAY)
+    await turn(at_desk, Down())
+    await at_desk.deliver()
+    assert len(await asked(at_desk, phone)) == 1
+    [row] = [row for row in await at_desk.rows(patient, kind="escort") if row["sent_at"]]
+    assert row["vendor_id"]
+
+
+async def test_news_that_waited_for_its_carrier_names_the_time_that_holds_now(at_desk):
+    phone = "+18015553007"
+    patient = await at_desk.lead(phone=phone, email=None)
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    await at_desk.until(NOON + 2 * DAY)
+    await at_desk.move(booked, FIRST + DAY, revision=1)
+    at_desk.clock.move(HOUR)
+    await at_desk.service.fire_due_timers()
+    await turn(at_desk, Down())
+    await at_desk.move(booked, FIRST + 2 * DAY, revision=2)
+    await at_desk.until(at_desk.clock.now() + HOUR)
+    news = [text["body"] for text in await at_desk.outside.texts(phone) if "new time" in text["body"]]
+    assert news
+    assert all("Wed 17 Dec, 12:00" in words for words in news), news
