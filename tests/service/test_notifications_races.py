@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Refused
+from services.notifications.handlers import transport
 from services.notifications.jobs import deliver_due
+from services.notifications.repository import visits
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked
+from shared.contracts.scheduling import SessionScheduled
 from shared.tasks import open_tasks
 from tests.support.notifications import NOON, Desk, desk
 
@@ -167,3 +170,37 @@ async def test_news_that_waited_for_its_carrier_names_the_time_that_holds_now(at
     news = [text["body"] for text in await at_desk.outside.texts(phone) if "new time" in text["body"]]
     assert news
     assert all("Wed 17 Dec, 12:00" in words for words in news), news
+
+
+async def ride(at_desk: Desk, booked: SessionScheduled) -> str:
+    async with at_desk.service.reading() as uow:
+        found: str = await uow.conn.fetchval("select transport from visits where id = $1", booked.appointment_id)
+    return found
+
+
+async def test_the_call_about_a_missing_ride_goes_with_the_ride_also_after_a_move_within_the_day(at_desk):
+    patient = await at_desk.lead()
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    await at_desk.until(FIRST - timedelta(hours=12))
+    assert await at_desk.tasks(patient) == ["transport-missing"]
+    await at_desk.move(booked, FIRST + 2 * HOUR)
+    await at_desk.until(FIRST - timedelta(hours=10))
+    assert await at_desk.tasks(patient) == ["transport-missing"]
+    assert (await at_desk.events(patient)).count("TransportMissing") == 2, "the session is held at its new hour too"
+    await at_desk.texts_in(patient, "Karin")
+    assert await ride(at_desk, booked) == "confirmed"
+    assert await at_desk.tasks(patient) == []
+
+
+async def test_nobody_after_all_takes_the_ride_back_and_holds_the_session(at_desk):
+    patient = await at_desk.lead()
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    async with at_desk.service.transaction(actor="patient") as uow:
+        visit = await visits.find(uow.conn, booked.appointment_id)
+        assert visit is not None
+        await transport.confirm(uow, visit, escort="Karin", by="patient")
+    async with at_desk.service.transaction(actor="patient") as uow:
+        await transport.nobody_yet(uow, visit)
+    assert await ride(at_desk, booked) != "confirmed"
+    assert "TransportMissing" in await at_desk.events(patient)
+    assert await at_desk.tasks(patient) == ["transport-help"]

@@ -12,7 +12,7 @@ from services.notifications.repository import questions, visits
 from services.notifications.rows import Patient, VisitRow
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.security.sealing import Box
-from shared.tasks import close_task, raise_task
+from shared.tasks import close_tasks, raise_task
 from shared.timers import Timer, cancel_timers
 from shared.uow import UnitOfWork
 
@@ -79,17 +79,7 @@ async def decline(uow: UnitOfWork, visit: VisitRow) -> None:
     current = await visits.find(uow.conn, visit.id, lock=True)
     if current is None or not expected(current, visit.escort_round, uow):
         return
-    await visits.escort_declined(uow.conn, visit.id)
-    after = await visits.find(uow.conn, visit.id)
-    assert after is not None
-    uow.publish(
-        TransportMissing(
-            patient_id=patient.id,
-            appointment_id=visit.id,
-            starts_at=after.starts_at,
-            cut_off_at=after.starts_at - timedelta(hours=uow.clinic.transport.cut_off_hours),
-        )
-    )
+    after = await _fell_through(uow, patient, current)
     await _raise(uow, after, DECLINED, "Who was to take them home can't. The session is held: please call.")
     await replan(uow, patient, after)
     await say(
@@ -113,9 +103,15 @@ def expected(visit: VisitRow, round_: int, uow: UnitOfWork) -> bool:
 
 
 async def settle(uow: UnitOfWork, visit: VisitRow, outcome: str) -> None:
-    """Nobody needs to call about this ride any more. `visit` as it was when the call was asked for."""
+    """Nobody needs to call about this ride any more, whichever hour or person it was asked for."""
     for kind in TASKS:
-        await close_task(uow, kind=kind, subject=visit.patient_id, occurrence=_round(visit), outcome=outcome)
+        await close_tasks(uow, kind=kind, subject=visit.patient_id, beginning=str(visit.id), outcome=outcome)
+
+
+async def ask_again(uow: UnitOfWork, visit: VisitRow) -> None:
+    """At another hour of its day nobody is known either: scheduling's hold was for the old one, so it is said anew."""
+    await visits.set_transport(uow.conn, visit.id, "open", None)
+    await settle(uow, visit, "rescheduled")
 
 
 async def _confirmed(uow: UnitOfWork, patient: Patient, visit: VisitRow, *, by: By, escort: str | None) -> None:
@@ -131,9 +127,36 @@ async def _confirmed(uow: UnitOfWork, patient: Patient, visit: VisitRow, *, by: 
 
 
 async def nobody_yet(uow: UnitOfWork, visit: VisitRow) -> None:
-    """The patient has nobody: a person helps, before the cut-off where that is possible."""
+    """The patient has nobody: a person helps, before the cut-off where that is possible.
+
+    Where somebody was confirmed, this is the later word: the session is held.
+    """
+    patient = await known(uow, visit.patient_id)
+    current = await visits.find(uow.conn, visit.id, lock=True)
+    if current is None or current.state != "ahead":
+        return
+    if current.transport == "confirmed":
+        current = await _fell_through(uow, patient, current)
+        await visits.set_escort_said(uow.conn, visit.id, None)
+        await replan(uow, patient, current)
     detail = "They have nobody yet who takes them home. Please call and help."
-    await _raise(uow, visit, HELP, detail, by=uow.clinic.answer_due(uow.now))
+    await _raise(uow, current, HELP, detail, by=uow.clinic.answer_due(uow.now))
+
+
+async def _fell_through(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> VisitRow:
+    """Who was to take them home does not: the session is held. Returns the visit as it is then."""
+    await visits.escort_declined(uow.conn, visit.id)
+    after = await visits.find(uow.conn, visit.id)
+    assert after is not None
+    uow.publish(
+        TransportMissing(
+            patient_id=patient.id,
+            appointment_id=visit.id,
+            starts_at=after.starts_at,
+            cut_off_at=after.starts_at - timedelta(hours=uow.clinic.transport.cut_off_hours),
+        )
+    )
+    return after
 
 
 async def call_missing(uow: UnitOfWork, timer: Timer) -> None:

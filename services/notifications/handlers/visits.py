@@ -135,6 +135,8 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
         await visits.ask_again(uow.conn, visit.id)
         await preparing.forget(uow, visit, "rescheduled")
         await transport.settle(uow, visit, "rescheduled")
+    elif visit.transport == "missing":
+        await transport.ask_again(uow, visit)
     await _withdraw(uow, visit, "rescheduled")
     moved = await visits.find(uow.conn, visit.id)
     assert moved is not None
