@@ -13,6 +13,7 @@ from services.scheduling.domain.appointments import Appointment, IllegalTransiti
 from services.scheduling.domain.offers import Offer
 from services.scheduling.domain.refusals import Refused, Taken
 from services.scheduling.handlers import changes, consultations, courses
+from services.scheduling.hearing import hears
 from services.scheduling.problems import facts_behind, no_longer, not_here, problem_of, taken
 from services.scheduling.repository import absences
 from services.scheduling.repository import calendar as repository
@@ -184,7 +185,7 @@ async def of_day(service: ServiceDep, who: Reader, day: Date) -> Day:
     start, end = midnight(service, day), midnight(service, day + timedelta(days=1))
     async with service.transaction(actor=who.actor) as uow:
         found = await repository.many(uow.conn, repository.BETWEEN, start, end)
-        away = await absences.between(uow.conn, start, end)
+        away = await absences.between(uow.conn, start, end, uow.now)
         await audit(uow, action="read", what="day", subject=None, detail={"day": day.isoformat()})
     return Day(
         day=day,
@@ -258,9 +259,8 @@ async def _next_times(service: Service, body: Booking, after: datetime) -> list[
 
 
 async def _require_current_facts(service: Service) -> None:
-    """Fail closed: while this service can't hear of revoked approvals, no session is booked anew."""
-    reasons = await service.readiness()
-    if "consumer" in reasons or "broker" in reasons:
+    """While this service can't hear of revoked approvals, no session is booked anew."""
+    if not await hears(service):
         raise facts_behind()
 
 

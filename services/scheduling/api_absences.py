@@ -31,7 +31,7 @@ async def of_days(
     begin = first or service.clock.now().astimezone(tz).date()
     async with service.reading() as uow:
         found = await repository.between(
-            uow.conn, midnight(service, begin), midnight(service, begin + timedelta(days=days))
+            uow.conn, midnight(service, begin), midnight(service, begin + timedelta(days=days)), uow.now
         )
     return Absences(absences=[AbsenceView.of(one, tz) for one in found])
 
@@ -51,7 +51,7 @@ async def note(service: ServiceDep, who: Booker, body: Noting) -> AbsenceView:
 async def one(service: ServiceDep, _who: Reader, absence_id: UUID) -> AbsenceView:
     """One of them, with what stands in its way now."""
     async with service.reading() as uow:
-        found = await repository.find(uow.conn, absence_id)
+        found = await repository.find(uow.conn, absence_id, uow.now)
     if found is None:
         raise not_here("There is no such absence.")
     return AbsenceView.of(found, service.clinic.tz)

@@ -9,6 +9,7 @@ from services.scheduling.domain.planner import Infeasible, Plan, plan
 from services.scheduling.domain.refusals import Taken
 from services.scheduling.handlers import courses
 from services.scheduling.handlers.courses import Draft
+from services.scheduling.hearing import hears
 from services.scheduling.repository.calendar import POSTPONE_COURSE
 from shared.service import Service
 
@@ -28,20 +29,29 @@ async def plan_courses(service: Service) -> None:
 async def plan_next(service: Service) -> bool:
     """Plan the course that waits longest; False when none does.
 
-    A course at which the planner fails waits a minute, so that it doesn't stand in the way of the others.
+    A course at which the planner fails waits a minute, so that it doesn't stand in the way of the others. So does one
+    whose approval may have been taken back without our hearing of it.
     """
     drafted = await _draft(service)
     if drafted is None:
         return False
     try:
-        await _plan(service, drafted)
+        if await hears(service):
+            await _plan(service, drafted)
+        else:
+            log.info("course_waits_for_news", course=str(drafted.course.course_id))
+            await _postpone(service, drafted)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         raise
     except Exception:
         log.exception("course_planning_failed", course=str(drafted.course.course_id))
-        async with service.transaction(actor="system:scheduling") as uow:
-            await uow.conn.execute(POSTPONE_COURSE, drafted.course.course_id)
+        await _postpone(service, drafted)
     return True
+
+
+async def _postpone(service: Service, drafted: Draft) -> None:
+    async with service.transaction(actor="system:scheduling") as uow:
+        await uow.conn.execute(POSTPONE_COURSE, drafted.course.course_id)
 
 
 async def _draft(service: Service) -> Draft | None:

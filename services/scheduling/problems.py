@@ -28,8 +28,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "past": ("That time is over.", "Choose a time to come."),
     "far-ahead": ("That is more than a year ahead.", "Look at the year; write down later leave when it comes nearer."),
     "not-ours": ("Another system's calendar says so.", "Take it back there; it is taken over from there."),
+    "airway-missing": (
+        "Nobody airway-trained is in the house then.",
+        "Choose another time, or have somebody airway-trained stay.",
+    ),
     "not-to-sign": ("There is nothing here that a provider may sign past.", "Look at the gates again."),
 }
+FIELDS = {"mode-not-offered": "mode", "nobody": "person_id", "past": "ends_at"}
+"""The field that a refusal is about; any other is about the time."""
+AGAINST_WHAT_IS = frozenset(
+    {"no-approval", "route-not-offered", "not-today", "not-to-sign", "not-ours", "changed", "airway-missing"}
+)
+"""Refusals that no other field would lift."""
 GATES = {
     "approval-missing": "There is no approval that holds today.",
     "consent-missing": "The consent for this kind of session is not signed.",
@@ -124,8 +134,8 @@ def problem_of(refused: Refused, clinic: Clinic) -> Problem:
     if refused.code == "facts-behind":
         return facts_behind()
     message, remedy = SENTENCES[refused.code]
-    field = FieldProblem("starts_at", message, remedy)
-    if refused.code in {"no-approval", "route-not-offered", "not-today", "not-to-sign", "not-ours", "changed"}:
+    field = FieldProblem(FIELDS.get(refused.code, "starts_at"), message, remedy)
+    if refused.code in AGAINST_WHAT_IS:
         return Conflict(message, code=refused.code.replace("-", "_"), title="This can't be done now", remedy=remedy)
     return Invalid(code=refused.code.replace("-", "_"), fields=[field])
 

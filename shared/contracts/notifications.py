@@ -48,6 +48,8 @@ class TransportConfirmed(PatientEvent):
 
     appointment_id: UUID
     """The session after which they are taken home."""
+    starts_at: Moment | None = None
+    """For which time of the session it was said; null from a version that did not say."""
     escort: Sealed | None = None
     """The name of who comes, where one was given; sealed."""
     by: Literal["patient", "escort", "staff"]
@@ -72,6 +74,8 @@ class PrepConfirmed(PatientEvent):
 
     appointment_id: UUID
     """The session that is prepared."""
+    starts_at: Moment | None = None
+    """For which time of the session it was said; null from a version that did not say."""
     item: Code
     """What was asked: `solids`, `fluids`, `alcohol`, `sleep`, `calm`, `clothes` or `driving`."""
     ok: bool

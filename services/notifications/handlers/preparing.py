@@ -29,7 +29,16 @@ async def answer(uow: UnitOfWork, visit: VisitRow, item: str, *, ok: bool) -> No
     patient = await known(uow, visit.patient_id)
     if not await visits.answer(uow.conn, visit.id, item, ok, uow.now):
         return
-    uow.publish(PrepConfirmed(patient_id=patient.id, appointment_id=visit.id, item=item, ok=ok, answered_at=uow.now))
+    uow.publish(
+        PrepConfirmed(
+            patient_id=patient.id,
+            appointment_id=visit.id,
+            starts_at=visit.starts_at,
+            item=item,
+            ok=ok,
+            answered_at=uow.now,
+        )
+    )
     if await _said_of_fasting(uow, visit):
         await settle(uow, visit, "answered")
     if ok:

@@ -118,7 +118,14 @@ async def _confirmed(uow: UnitOfWork, patient: Patient, visit: VisitRow, *, by: 
     await cancel_timers(uow, subject=patient.id, kind=CUT_OFF, occurrence=str(visit.id))
     await questions.close_of_visit(uow.conn, visit.id, at=uow.now, meaning="yes")
     uow.publish(
-        TransportConfirmed(patient_id=patient.id, appointment_id=visit.id, escort=escort, by=by, confirmed_at=uow.now)
+        TransportConfirmed(
+            patient_id=patient.id,
+            appointment_id=visit.id,
+            starts_at=visit.starts_at,
+            escort=escort,
+            by=by,
+            confirmed_at=uow.now,
+        )
     )
     await settle(uow, visit, "confirmed")
     confirmed = await visits.find(uow.conn, visit.id)

@@ -159,7 +159,7 @@ def session_scheduled(booked: Appointment) -> SessionScheduled:
 def reschedule(
     appointment: Appointment, to: Move, *, reason: str, policy_hash: str
 ) -> tuple[Appointment, AppointmentRescheduled]:
-    """The same appointment elsewhere in time. A hold was for the old time and ends.
+    """The same appointment elsewhere in time, or with others. A hold was for its time and ends with it.
 
     Raises:
         IllegalTransition: the patient has come, or it is over.
@@ -173,7 +173,7 @@ def reschedule(
         session = replace(session, dose_at=to.dose_at, room_until=to.room_until)
     moved = replace(
         appointment,
-        state=State.BOOKED,
+        state=appointment.state if to.starts_at == appointment.starts_at else State.BOOKED,
         starts_at=to.starts_at,
         ends_at=to.ends_at,
         provider_id=to.provider_id,

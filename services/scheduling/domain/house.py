@@ -28,6 +28,11 @@ def person_id(person: str) -> str:
     return f"person:{person}"
 
 
+def is_person(resource: str) -> bool:
+    """Whether it is a member of staff."""
+    return resource.startswith("person:")
+
+
 def patient_id(patient: UUID) -> str:
     """The resource of a patient: nobody is in two appointments at once."""
     return f"patient:{patient}"

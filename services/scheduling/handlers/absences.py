@@ -46,7 +46,7 @@ async def take_back(uow: UnitOfWork, absence_id: UUID) -> Absence | None:
     Raises:
         Refused: another system's calendar says so, and takes it back itself.
     """
-    away = await repository.find(uow.conn, absence_id, lock=True)
+    away = await repository.find(uow.conn, absence_id, uow.now, lock=True)
     if away is None:
         return None
     if away.noted_by is None:
@@ -58,9 +58,10 @@ async def take_back(uow: UnitOfWork, absence_id: UUID) -> Absence | None:
 
 
 async def in_the_way(uow: UnitOfWork, away: Absence) -> list[Appointment]:
-    """Have a person resolve what stands in that time; returns it."""
+    """Have a person resolve what stands in that time and is not over; returns it."""
     resource = house.person_id(away.person_id)
-    found = await calendar.many(uow.conn, repository.OVER, resource, away.starts_at, away.ends_at)
+    every = await calendar.many(uow.conn, repository.OVER, resource, away.starts_at, away.ends_at)
+    found = [one for one in every if one.ends_at > uow.now]
     for one in found:
         name = uow.clinic.person(away.person_id).name
         await raise_task(

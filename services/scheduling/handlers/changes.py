@@ -150,7 +150,7 @@ async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, pat
     site = _by(await site_of(uow, found, session, start, end, patients), wanted)
     slot = slot_at(site, shape, wanted.starts_at)
     if slot is None:
-        raise await _why_not(uow, session, shape, wanted, patients)
+        raise await _why_not(uow, session, shape, wanted, patients, site)
     approval = await repository.approval(uow.conn, session.approval_id)
     if approval is None or slot.at.ends_at > approval.valid_until:
         raise Refused("approval-too-short")
@@ -259,8 +259,12 @@ def _by(site: Site, wanted: Wanted) -> Site:
     return replace(site, leads=leads, monitors=monitors)
 
 
-async def _why_not(uow: UnitOfWork, session: Session, shape: Shape, wanted: Wanted, patients: list[UUID]) -> Refused:
+async def _why_not(
+    uow: UnitOfWork, session: Session, shape: Shape, wanted: Wanted, patients: list[UUID], site: Site
+) -> Refused:
     starts_at = wanted.starts_at
+    if slot_at(replace(site, airway=None), shape, starts_at) is not None:
+        return Refused("airway-missing")
     window = house.Window(starts_at, starts_at + timedelta(days=1))
     resources = [*house.resources(uow.clinic), *(house.patient_id(one) for one in patients)]
     ledger = await repository.ledger(uow.conn, resources, window.start, window.end)

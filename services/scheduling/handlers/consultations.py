@@ -147,7 +147,9 @@ def require_notice(uow: UnitOfWork, starts_at: datetime) -> None:
 def _in_the_way(
     site: Site, empty: Site, visit: offers.Visit, starts_at: datetime, patients: Sequence[UUID]
 ) -> list[Need]:
-    """What is taken then, of those that would have done."""
+    """What is taken then, of those that would have done; the patient, where it would take place without them."""
+    if offers.offer_at(replace(site, patient=empty.patient), visit, starts_at) is not None:
+        return [Need(house.patient_id(one), Span(starts_at, starts_at)) for one in patients[:1]]
     held = Span(starts_at, starts_at + timedelta(minutes=visit.minutes + visit.buffer))
     free = {*all_free(site.leads, (held,)), *all_free(site.rooms, (held,))}
     fit = [*all_free(empty.leads, (held,)), *(all_free(empty.rooms, (held,)) if visit.in_room else ())]

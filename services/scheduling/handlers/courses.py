@@ -117,7 +117,7 @@ async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) ->
     not applied yet is waited for.
 
     Raises:
-        Taken: somebody was faster; roll back and plan again.
+        Taken: somebody was faster, or turned out to be another's person; roll back and plan again.
     """
     course = await repository.course(uow.conn, repository.LOCK_COURSE, drafted.course.course_id)
     if course is None or course.state != "pending":
@@ -125,6 +125,8 @@ async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) ->
     approval = await repository.approval(uow.conn, course.approval_id, lock=True)
     if approval is None or approval.state != "current":
         return
+    if tuple(await repository.family(uow.conn, course.patient_id)) != drafted.patients:
+        raise Taken([], raced=True)
     if await repository.unheard(uow.conn, drafted.patients):
         await uow.conn.execute(repository.POSTPONE_COURSE, course.course_id)
     elif isinstance(outcome, Plan):

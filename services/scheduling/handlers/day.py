@@ -78,13 +78,16 @@ async def dose(uow: UnitOfWork, appointment_id: UUID, prescriber_id: str) -> Sta
     """The medicine was given by this prescriber, now.
 
     Raises:
-        GatesClosed: a gate doesn't hold. Refused: this person may not prescribe today. IllegalTransition: see there.
+        GatesClosed: a gate doesn't hold. Refused: this person may not prescribe today, or the patient came on another
+            day: what was asked and measured then says nothing of today. IllegalTransition: see there.
     """
     found = await _held(uow, appointment_id)
     if found is None:
         return None
     if not uow.clinic.person(prescriber_id).prescribes_on(uow.now.astimezone(uow.clinic.tz).date()):
         raise Refused("no-prescriber")
+    if not _same_day(uow, found):
+        raise Refused("not-today")
     given, event = appointments.dose(found, now=uow.now, prescriber_id=prescriber_id, overridden=())
     standing = await _stand(uow, found)
     if closed := [gate for gate in standing.gates if not gate.passed]:
@@ -131,7 +134,7 @@ async def sign_past(uow: UnitOfWork, appointment_id: UUID, code: str, reason: st
     if gate is None or not gate.may_sign or gate.standing is not Standing.OPEN:
         raise Refused("not-to-sign")
     sealed = (await uow.keys.box(found.patient_id)).seal(reason)
-    await day.sign(uow.conn, found.id, gate, staff_id, person.licence.number, sealed, uow.now)
+    await day.sign(uow.conn, found, gate, staff_id, person.licence.number, sealed, uow.now)
     detail = {"appointment": str(found.id), "gate": code, "because": gate.because, "reason": sealed}
     await audit(uow, action="override", what="gate", subject=found.patient_id, detail=detail)
     return await _stand(uow, found)
@@ -156,7 +159,7 @@ async def _stand(
         raise Refused("route-not-offered")
     watched = timedelta(minutes=shape.watched)
     so_far = await day.day(uow.conn, found.id)
-    signed = await day.signed(uow.conn, found.id)
+    signed = await day.signed(uow.conn, found)
     facts = await _facts(uow, found, session, so_far, signed, attested, escort_present)
     policy, limits = uow.clinic.gates, uow.clinic.vitals
     if facts.dosed_at is None:

@@ -42,7 +42,8 @@ async def follow(uow: UnitOfWork, event: ExternalBookingReceived) -> None:
         return
     await close_task(uow, kind=REQUEST, subject=event.patient_id, occurrence=event.external_id, outcome=event.status)
     if event.status == "booked":
-        if ours is None or ours.state is State.CANCELLED:
+        missed = ours is not None and ours.state is State.NO_SHOW and ours.starts_at != event.starts_at
+        if ours is None or ours.state is State.CANCELLED or missed:
             await _adopt(uow, event)
         elif ours.state in MOVABLE and _differs(ours, event):
             await _move(uow, ours, event)

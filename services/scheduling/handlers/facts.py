@@ -1,6 +1,6 @@
 """What other services say of a session's day, kept for its gates."""
 
-from services.scheduling.repository import day
+from services.scheduling.repository import calendar, day
 from shared.contracts.assessment import (
     SafetyConcernCleared,
     SafetyConcernRaised,
@@ -50,5 +50,8 @@ async def measure(uow: UnitOfWork, event: VitalsRecorded) -> None:
 
 
 async def prepare(uow: UnitOfWork, event: PrepConfirmed) -> None:
-    """The patient answered one item; an answer that was given for an earlier time is dropped."""
+    """The patient answered one item; an answer that was given for another time is dropped."""
+    found = await calendar.find(uow.conn, event.appointment_id)
+    if found is not None and event.starts_at not in (None, found.starts_at):
+        return
     await uow.conn.execute(day.ANSWER, event.appointment_id, event.item, event.ok, event.answered_at)

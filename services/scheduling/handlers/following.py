@@ -2,7 +2,7 @@
 
 from services.scheduling.domain import appointments
 from services.scheduling.domain.appointments import State
-from services.scheduling.handlers import absences, changes, courses, links
+from services.scheduling.handlers import absences, changes, courses, external, links
 from services.scheduling.repository import absences as repository_absences
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -11,8 +11,10 @@ from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.http.links import revoke as revoke_links
-from shared.tasks import raise_task
+from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
+
+OVERLAP = "overlap-after-merge"
 
 
 async def know(uow: UnitOfWork, event: LeadCreated) -> None:
@@ -29,7 +31,7 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
     if overlapping is not None:
         await raise_task(
             uow,
-            kind="overlap-after-merge",
+            kind=OVERLAP,
             subject=event.patient_id,
             occurrence=str(event.absorbed_id),
             role="front_desk",
@@ -45,11 +47,14 @@ async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
 
 
 async def erase(uow: UnitOfWork, event: PatientErased) -> None:
-    """Nothing is ahead for somebody who was erased."""
+    """Nothing is ahead for somebody who was erased, and nothing is planned for them."""
     await uow.conn.execute(repository.ERASE, event.patient_id)
     await revoke_links(uow, purpose=links.PURPOSE, subject=event.patient_id)
+    await uow.conn.execute(repository.STOP_COURSES_OF, event.patient_id)
     for found in await repository.many(uow.conn, repository.AHEAD_OF_PATIENT, event.patient_id):
         await changes.drop(uow, found, reason="erased")
+    for kind in (courses.TASK, changes.NO_SHOW_TASK, OVERLAP, external.REQUEST):
+        await close_task(uow, kind=kind, subject=event.patient_id, outcome="erased")
 
 
 async def revoke(uow: UnitOfWork, event: ApprovalRevoked) -> None:
@@ -73,16 +78,18 @@ async def hold(uow: UnitOfWork, event: TransportMissing) -> None:
 
 
 async def release(uow: UnitOfWork, event: TransportConfirmed) -> None:
-    """The ride was found: it may begin."""
-    await uow.conn.execute(day.RIDE, event.appointment_id, event.confirmed_at)
+    """The ride was found: it may begin. Of an appointment that moved since, the event says nothing."""
     found = await repository.find(uow.conn, event.appointment_id, lock=True)
+    if found is not None and event.starts_at not in (None, found.starts_at):
+        return
+    await uow.conn.execute(day.RIDE, event.appointment_id, event.confirmed_at)
     if found is not None and found.state is State.HELD:
         await repository.save(uow.conn, appointments.release(found))
 
 
 async def busy(uow: UnitOfWork, event: ExternalBusyChanged) -> None:
     """Another calendar takes somebody's time, or gives it back. What stands in that time, a person resolves."""
-    before = await repository_absences.find(uow.conn, event.busy_id, lock=True)
+    before = await repository_absences.find(uow.conn, event.busy_id, uow.now, lock=True)
     now = Absence(event.busy_id, event.provider_ref, event.starts_at, event.ends_at)
     if before is not None and (event.removed or not before.same_as(now)):
         await absences.here_again(uow, before)

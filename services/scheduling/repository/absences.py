@@ -10,6 +10,8 @@ import asyncpg
 from services.scheduling.domain import house
 from services.scheduling.repository.calendar import APPOINTMENTS
 
+# Waits for whoever books them at this moment: what they book is seen, and the next who books sees that they are away.
+ALONE = "select pg_advisory_xact_lock(hashtext(current_schema()), hashtext($1))"
 KEEP = """
 insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
 on conflict (busy_id) do update set resource = excluded.resource, during = excluded.during
@@ -24,12 +26,13 @@ _ALL = """
 select b.busy_id, b.resource, lower(b.during) as starts_at, upper(b.during) as ends_at, b.noted_by,
        array(select distinct a.appointment_id from bookings k join appointments a using (appointment_id)
               where k.resource = b.resource and k.during && b.during and a.state in ('booked', 'held')
+                and a.ends_at > $1
               order by a.appointment_id) as in_the_way
   from busy b
 """
-FIND = _ALL + " where b.busy_id = $1"
-LOCK = _ALL + " where b.busy_id = $1 for update of b"
-BETWEEN = _ALL + " where b.during && tstzrange($1, $2) order by lower(b.during), b.busy_id"
+FIND = _ALL + " where b.busy_id = $2"
+LOCK = _ALL + " where b.busy_id = $2 for update of b"
+BETWEEN = _ALL + " where b.during && tstzrange($2, $3) order by lower(b.during), b.busy_id"
 _IN_THE_WAY = """
  where appointment_id in (select b.appointment_id from bookings b
                            where b.resource = $1 and b.during && tstzrange($2, $3))
@@ -42,7 +45,7 @@ OVER = APPOINTMENTS + _IN_THE_WAY
 class Absence:
     """Somebody is away, in UTC. `noted_by` wrote it down here; without, another calendar says so.
 
-    `in_the_way` are the appointments that stood in that time when it was read.
+    `in_the_way` are the appointments that stood in that time when it was read, but for those that were over.
     """
 
     id: UUID
@@ -60,20 +63,22 @@ class Absence:
 
 async def keep(conn: asyncpg.Connection, away: Absence) -> None:
     """What another calendar says now."""
+    await conn.execute(ALONE, house.person_id(away.person_id))
     await conn.execute(KEEP, away.id, house.person_id(away.person_id), away.starts_at, away.ends_at)
 
 
 async def note(conn: asyncpg.Connection, away: Absence) -> UUID:
     """What a person wrote down; the id under which it stands, which is another where it stood already."""
     resource = house.person_id(away.person_id)
+    await conn.execute(ALONE, resource)
     made = await conn.fetchval(NOTE, away.id, resource, away.starts_at, away.ends_at, away.noted_by)
     found: UUID = made or await conn.fetchval(NOTED, resource, away.starts_at, away.ends_at)
     return found
 
 
-async def find(conn: asyncpg.Connection, absence_id: UUID, *, lock: bool = False) -> Absence | None:
+async def find(conn: asyncpg.Connection, absence_id: UUID, now: datetime, *, lock: bool = False) -> Absence | None:
     """One of them; with `lock` nobody else changes it until commit."""
-    row = await conn.fetchrow(LOCK if lock else FIND, absence_id)
+    row = await conn.fetchrow(LOCK if lock else FIND, now, absence_id)
     return None if row is None else _absence(row)
 
 
@@ -81,9 +86,9 @@ async def drop(conn: asyncpg.Connection, absence_id: UUID) -> None:
     await conn.execute(DROP, absence_id)
 
 
-async def between(conn: asyncpg.Connection, start: datetime, end: datetime) -> list[Absence]:
+async def between(conn: asyncpg.Connection, start: datetime, end: datetime, now: datetime) -> list[Absence]:
     """All that touch this time, in order."""
-    return [_absence(row) for row in await conn.fetch(BETWEEN, start, end)]
+    return [_absence(row) for row in await conn.fetch(BETWEEN, now, start, end)]
 
 
 def _absence(row: asyncpg.Record) -> Absence:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment
 from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.spans import Span, Spans, merge
@@ -27,6 +28,11 @@ select n.resource, tstzrange(n.starts_at, n.ends_at), n.appointment_id
  order by n.resource, n.starts_at
 on conflict do nothing
 returning resource, lower(during) as starts_at
+"""
+# Shared by whoever books these people, alone for whoever writes down that one is away: each sees what the other wrote.
+ATTEND = """
+select pg_advisory_xact_lock_shared(hashtext(current_schema()), r.key)
+  from (select distinct hashtext(u.resource) as key from unnest($1::text[]) as u (resource) order by 1) r
 """
 RELEASE = "delete from bookings where appointment_id = $1"
 TAKEN = """
@@ -117,6 +123,7 @@ insert into courses (course_id, approval_id, patient_id, journey, cause) values 
 on conflict do nothing
 """
 STOP_COURSE = "update courses set state = 'stopped' where approval_id = $1"
+STOP_COURSES_OF = "update courses set state = 'stopped' where patient_id = $1"
 COURSES = "select course_id, approval_id, patient_id, state, reasons, journey, cause from courses "
 NEXT_COURSE = COURSES + "where state = 'pending' and next_try <= now() order by next_try limit 1"
 LOCK_COURSE = COURSES + "where course_id = $1 for update"
@@ -179,6 +186,7 @@ class Ledger:
 
 async def book(conn: asyncpg.Connection, needs: Sequence[tuple[UUID, Need]]) -> list[Need]:
     """Take all of these in one statement. Returns what could not be had; the caller then rolls everything back."""
+    await conn.execute(ATTEND, [need.resource for _, need in needs if house.is_person(need.resource)])
     rows = await conn.fetch(
         BOOK,
         [need.resource for _, need in needs],

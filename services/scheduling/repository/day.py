@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.scheduling.domain.appointments import Appointment
 from services.scheduling.domain.gates import Gate, Reading
 
 CONSENT = """
@@ -75,10 +76,10 @@ select checked_in_at, attested, dosed_at, prescriber_id, discharged_at from sess
 """
 
 SIGN = """
-insert into overrides (appointment_id, gate, because, evidence, provider_id, licence, reason, signed_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+insert into overrides (appointment_id, starts_at, gate, because, evidence, provider_id, licence, reason, signed_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing
 """
-SIGNED = "select gate, because, evidence, provider_id from overrides where appointment_id = $1"
+SIGNED = "select gate, because, evidence, provider_id from overrides where appointment_id = $1 and starts_at = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +159,11 @@ async def day(conn: asyncpg.Connection, appointment_id: UUID) -> SessionDay | No
     )
 
 
-async def sign(conn: asyncpg.Connection, appointment_id: UUID, gate: Gate, *by: Any) -> None:
+async def sign(conn: asyncpg.Connection, one: Appointment, gate: Gate, *by: Any) -> None:
     """Keep a signature past a gate as it stands. `by`: provider, licence, sealed reason, moment."""
-    await conn.execute(SIGN, appointment_id, gate.code, gate.because, gate.evidence, *by)
+    await conn.execute(SIGN, one.id, one.starts_at, gate.code, gate.because, gate.evidence, *by)
 
 
-async def signed(conn: asyncpg.Connection, appointment_id: UUID) -> list[Signed]:
-    """Every signature past a gate of this appointment."""
-    return [Signed(*row.values()) for row in await conn.fetch(SIGNED, appointment_id)]
+async def signed(conn: asyncpg.Connection, one: Appointment) -> list[Signed]:
+    """Every signature past a gate of this appointment at the time that it has now."""
+    return [Signed(*row.values()) for row in await conn.fetch(SIGNED, one.id, one.starts_at)]
