@@ -90,7 +90,7 @@ def _say_time(offset: timedelta) -> None:
 
 @relay.command("same-history")
 def relay_same_history() -> None:
-    """After pg_upgrade or a promotion: go on from here, and publish the last day again."""
+    """After pg_upgrade or a promotion: go on from here, with what was not published yet and the last day again."""
     _run(_adopt(restored=False))
 
 

@@ -103,14 +103,18 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
    and (pg_visible_in_snapshot(xid, $5::text::pg_snapshot) or at < $6::timestamptz - interval '1 day' or id <= $7)
  order by id limit $8
 """
+REWOUND_AT = "select max(done_at) from replay_requests where from_at is not null and until_at is null"
+# Never forward: what was to be published from before `since` has not been published yet.
 REWIND = """
-update relay set cursor = '3:3:', cursor_at = $2, upper = null, upper_at = null, after_id = 0 where term = $1
+update relay set cursor = '3:3:', cursor_at = least($2::timestamptz, $3::timestamptz), upper = null, upper_at = null,
+       after_id = 0
+ where term = $1
 returning cursor, cursor_at, upper, upper_at, after_id, term, settled_id as settled
 """
 # The operator's answer to a foreign cluster: see `passage relay --help`.
 SAME_HISTORY = """
-update relay set cluster = $1, cursor = '3:3:', cursor_at = clock_timestamp(), upper = null, upper_at = null,
-       after_id = 0
+update relay set cluster = $1, cursor = '3:3:', cursor_at = least(cursor_at, clock_timestamp()), upper = null,
+       upper_at = null, after_id = 0
 """
 RESTORED = """
 update relay set cluster = $1, cursor = '3:3:', cursor_at = '-infinity', upper = null, upper_at = null, after_id = 0,
@@ -276,9 +280,15 @@ async def finish(conn: asyncpg.Connection, request_id: int, published: int) -> N
     await conn.execute(FINISH, request_id, published)
 
 
+async def rewound_at(conn: asyncpg.Connection) -> datetime | None:
+    """When the relay was moved back last, to publish everything since some moment again."""
+    found: datetime | None = await conn.fetchval(REWOUND_AT)
+    return found
+
+
 async def rewind(conn: asyncpg.Connection, at: Cursor, since: datetime) -> Cursor:
-    """Start again from `since`: what was committed before it stays published."""
-    row = await conn.fetchrow(REWIND, at.term, since)
+    """Start again from `since`: what was committed before it stays published, or waits where the cursor stands."""
+    row = await conn.fetchrow(REWIND, at.term, since, at.cursor_at)
     if row is None:
         return at
     return Cursor(**dict(row))

@@ -63,6 +63,7 @@ class Relay:
         self._page = page
         self._woken = asyncio.Event()
         self._pending_since: datetime | None = None
+        self._rewound_at: datetime | None = None
         self._partitions_at = 0.0
         self._again = False  # there is more of a replay to publish
         self._unsaved: Cursor | None = None
@@ -84,6 +85,8 @@ class Relay:
     async def run(self) -> None:
         """Lead whenever the lock is free, until cancelled."""
         failures = 0
+        # Asked for by whoever looks: while the broker is away, this goes round in a circle that nothing else comes by.
+        metrics.OUTBOX_AGE.labels(self._service).set_function(self.age)
         while True:
             conn = None
             try:
@@ -92,7 +95,7 @@ class Relay:
                     failures = 0
                     await self._lead(conn)
                 else:
-                    self.trouble = None
+                    self.trouble = self._pending_since = None
                     await asyncio.sleep(STANDBY_SECONDS)
             except ForeignCluster as error:
                 self.trouble = str(error)
@@ -113,7 +116,10 @@ class Relay:
         await cursors.check_cluster(conn)
         at = await cursors.take_term(conn)
         self._unsaved = None
+        self._rewound_at = await cursors.rewound_at(conn)
         await conn.add_listener(f"relay_{self._service}", lambda *_: self.wake())
+        if self._pending_since is None:  # told also while there is no broker to publish to
+            self._wait_since((await cursors.window(conn, at, 1))[1])
         await self._publisher.start()
         self.leading, self.trouble = True, None
         log.info("relay_leading", service=self._service, term=at.term)
@@ -148,7 +154,6 @@ class Relay:
         if monotonic() - self._partitions_at > PARTITIONS_EVERY_SECONDS:
             await conn.execute(cursors.ENSURE_PARTITIONS)
             self._partitions_at = monotonic()
-        metrics.OUTBOX_AGE.labels(self._service).set(self.age())
         self._again = False
         if at.upper is not None:
             return at  # half a window is on its topic: first the rest of it
@@ -158,6 +163,7 @@ class Relay:
             elif request.from_at is not None:
                 at, self._unsaved = await cursors.rewind(conn, at, request.from_at), None
                 await cursors.finish(conn, request.id, 0)
+                self._rewound_at = datetime.now(UTC)
                 log.info("relay_rewound", service=self._service, request=request.id)
             else:
                 rows = await cursors.of_subject(conn, at, request)
@@ -185,8 +191,7 @@ class Relay:
         total, until = 0, monotonic() + POLL_SECONDS
         while page.rows or page.then.upper is not None:
             rows = page.rows
-            if rows:
-                self._pending_since = rows[0].at
+            self._wait_since(rows)
             ahead = asyncio.create_task(self._save_and_read(conn, page.then, gather=len(rows) < FEW))
             # Its trouble is raised where its page is wanted; where publishing fails first, that is told instead.
             ahead.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -205,6 +210,13 @@ class Relay:
         self._pending_since = None
         # An empty window is not worth a write: starting again from the older cursor finds nothing more.
         return page.then, total
+
+    def _wait_since(self, rows: list[Row]) -> None:
+        """Keep how long these have waited: what a replay publishes again since it was asked for, not since it was
+        written, or a replay would take its service out of service.
+        """
+        if rows:
+            self._pending_since = max(rows[0].at, self._rewound_at or rows[0].at)
 
     async def _save_and_read(self, conn: asyncpg.Connection, then: Cursor, *, gather: bool) -> _Page:
         if self._unsaved is not None and monotonic() - self._saved_at > SAVE_SECONDS:

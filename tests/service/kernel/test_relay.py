@@ -10,10 +10,12 @@ from uuid import UUID
 import pytest
 
 from shared.contracts.envelope import Envelope
+from shared.db.pool import open_pool
 from shared.eventlog import cursor
 from shared.eventlog.cursor import Row
 from shared.eventlog.relay import GATHER_SECONDS
-from shared.service import Service
+from shared.service import RELAY_AGE_LIMIT_SECONDS, Service
+from shared.telemetry import metrics
 from tests.support.kernel import closed, create_lead, running, updated
 from tests.support.waiting import eventually
 from tests.support.world import World
@@ -27,6 +29,12 @@ AS_RESTORED = (
     "alter table intake.event_log enable trigger user",
     "update intake.relay set cluster = 'elsewhere/00000001', cursor = '900000001:900000001:', cursor_at = now()",
 )
+YEARS_AGO = (
+    "alter table intake.event_log disable trigger user",
+    "update intake.event_log set at = at - interval '3 years'",
+    "alter table intake.event_log enable trigger user",
+)
+AGES_AGO = "update relay set cursor = '3:3:', cursor_at = '-infinity'"
 
 
 def first_appearances(envelopes: list[Envelope]) -> dict[UUID, list[int]]:
@@ -331,3 +339,69 @@ async def test_windows_larger_than_a_page_are_read_to_their_end(make: Make, read
             return complete(await read(TOPIC), {patient: 51})
 
         await eventually(arrived)
+
+
+async def test_events_that_wait_for_a_broker_that_is_away_grow_old_for_all_to_see(make: Make) -> None:
+    """An alert looks at the figure, so it has to move just then."""
+    service = make("intake")
+    assert service.relay is not None
+    service.relay._publisher._bootstrap = "127.0.0.1:1"
+    async with running(service):
+        await create_lead(service)
+        await eventually(lambda: _age() > 1)
+
+
+async def test_what_is_published_again_waits_since_it_was_asked_for(
+    kernel: World, make: Make, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its service stays in service."""
+    service = make("intake")
+    async with running(service):
+        patient = await create_lead(service)
+        await eventually(lambda: _published(read, patient), equals=1)
+    async with kernel.connection() as owner:
+        for statement in YEARS_AGO:
+            await owner.execute(statement)
+    again = make("intake")
+    relay = again.relay
+    assert relay is not None
+    ages = list[float]()
+    publish = relay._publisher.publish
+
+    async def noted(rows: Sequence[Row]) -> None:
+        ages.append(relay.age())
+        await publish(rows)
+
+    monkeypatch.setattr(relay._publisher, "publish", noted)
+    async with running(again):
+        async with again.transaction(actor="test") as uow:
+            await uow.conn.execute("insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')")
+        await eventually(lambda: _published(read, patient), equals=2)
+        assert max(ages) < RELAY_AGE_LIMIT_SECONDS
+
+
+async def test_a_replay_and_a_promotion_pass_nothing_by_that_was_never_published(
+    kernel: World, make: Make, read: Read
+) -> None:
+    """The broker was away for days, and with it back somebody asks for the last hour."""
+    silent = make("intake")
+    silent.pool = await open_pool(silent.dsn, name="intake", size=2)
+    first, second = await create_lead(silent), await create_lead(silent)
+    await silent.pool.close()
+    async with kernel.connection() as owner:
+        for statement in YEARS_AGO:
+            await owner.execute(statement)
+        await owner.execute("set search_path = intake")
+        await owner.execute("insert into replay_requests (from_at, requested_by) values (now(), 'test')")
+        async with running(make("intake")):
+            await eventually(lambda: _published(read, first))
+            await eventually(lambda: _published(read, second))
+        before = len(await read(TOPIC))
+        await owner.execute(AGES_AGO)
+        await cursor.adopt_cluster(owner, restored=False)
+    async with running(make("intake")):
+        await eventually(lambda: _said_again(read, before + 2))
+
+
+def _age() -> float:
+    return metrics.REGISTRY.get_sample_value("passage_outbox_age_seconds", {"service": "intake"}) or 0.0
