@@ -21,7 +21,15 @@ SESSION = {
     "transaction_timeout": "60s",
     "timezone": "UTC",
     "jit": "off",
+    # A machine that is gone says no good-bye. By its own default the server would keep such a session, and with it the
+    # relay's lock, for two hours; so it asks, and ends it after half a minute. Unix sockets don't need it.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30s",
 }
+COMMAND_SECONDS = 30.0
+"""Longer than any statement may take: an answer that has not come by then does not come on this connection."""
 
 
 class DatabaseBusy(Transient):
@@ -33,8 +41,13 @@ class DatabaseAway(Transient):
 
 
 async def connect(dsn: str, *, name: str) -> asyncpg.Connection:
-    """One connection outside a pool: for the relay's lock and for listening."""
-    return await asyncpg.connect(dsn, timeout=5, server_settings={**SESSION, "application_name": name})
+    """One connection outside a pool: for the relay's lock and for listening.
+
+    Whoever listens also asks from time to time: that is how a connection on which nothing comes any more is noticed.
+    """
+    return await asyncpg.connect(
+        dsn, timeout=5, command_timeout=COMMAND_SECONDS, server_settings={**SESSION, "application_name": name}
+    )
 
 
 class Pool(asyncpg.Pool):  # type: ignore[misc]  # asyncpg's is only partly typed
@@ -107,7 +120,7 @@ async def open_pool(dsn: str, *, name: str, size: int, wait_seconds: float = 10.
         max_queries=50_000,
         loop=None,
         timeout=5,
-        command_timeout=30,
+        command_timeout=COMMAND_SECONDS,
         max_inactive_connection_lifetime=300,
         server_settings={**SESSION, "application_name": name},
         reset=_keep_session,
