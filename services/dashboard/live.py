@@ -109,11 +109,7 @@ class Live:
 
     async def changes(self, conn: asyncpg.Connection, cursor: int, patient_id: UUID | None) -> bool:
         """Whether a page that has seen everything up to `cursor` missed something."""
-        found = await repository.since(conn, cursor)
-        if cursor > found.cursor or await repository.forgotten(conn, cursor):
-            return True
-        ids = self.family(patient_id) if patient_id else set()
-        return any(not patient_id or who in ids for who in found.rows.values())
+        return await repository.missed(conn, cursor, self.family(patient_id) if patient_id else None)
 
     @contextlib.contextmanager
     def listening(self, patient_id: UUID | None) -> Iterator[Listener]:

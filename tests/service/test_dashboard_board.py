@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 
 import pytest
 
@@ -207,3 +208,20 @@ async def test_a_task_quotes_people_and_says_the_rest_in_the_readers_language(de
         assert str(other) not in shown
         task = next(it for it in desk.running.service.state.live.work.values() if it.kind == "no-show")
         assert "Su hora quedó libre." in await page(f"/tasks/{task.task_id}/close")
+
+
+async def test_who_was_away_for_long_is_told_so_without_all_that_happened_being_read(world, desk):
+    """After a rebuild that is a million changes, and on a Monday everybody opens their machine at nine."""
+    async with world.connection() as owner:
+        await owner.execute(
+            "insert into dashboard.changes (xid, patient_id)"
+            " select pg_current_xact_id(), uuidv7() from generate_series(1, 50000)"
+        )
+        cursor = await owner.fetchval("select min(xid)::text::bigint from dashboard.changes")
+    live = desk.running.service.state.live
+    async with desk.running.service.reading() as uow:
+        tracemalloc.start()
+        assert await live.changes(uow.conn, cursor, None)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 1_000_000

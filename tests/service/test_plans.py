@@ -12,7 +12,7 @@ import pytest
 from services.dashboard.repository import findable
 from services.dashboard.repository import read_model as dashboard
 from services.scheduling.repository import calendar
-from shared import timers
+from shared import audit, timers
 from shared.eventlog import cursor
 from shared.inbox import positions
 from shared.security import keys
@@ -37,6 +37,8 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "a patient's story": ("dashboard", dashboard.STORY, ([ONE], 50)),
     "who is found by a number": ("dashboard", findable.FOUND, ([b"one", b"other"],)),
     "steps of everybody's way": ("dashboard", dashboard.MILESTONES, ()),
+    "whether a page missed something": ("dashboard", dashboard.MISSED, (20_000, None)),
+    "what is not sealed": ("dashboard", audit.UNSEALED, (1_000,)),
     "what is taken": ("scheduling", calendar.TAKEN, (["provider:osei"], NOW, NOW + timedelta(days=7), None)),
     "booking": ("scheduling", calendar.BOOK, (["provider:osei"], [NOW], [NOW + timedelta(hours=1)], [ONE])),
     "a patient's appointments": ("scheduling", calendar.OF_PATIENTS, ([ONE],)),
@@ -61,7 +63,7 @@ async def test_no_sequential_scan_where_an_index_belongs(grown: World, what: str
         given = [here if one == "<now>" else one for one in arguments]
         [[told]] = await conn.fetch(f"explain (format json) {statement}", *given)
         large = {row["relname"] for row in await conn.fetch(LARGE, PATIENTS)}
-    assert {"facts", "streams"} < large
+    assert {"facts", "streams", "changes", "audit_sealed"} < large
     assert not _walked(json.loads(told)[0]["Plan"]) & large
 
 

@@ -42,6 +42,26 @@ FILL = (
       from generate_series(1, $1::integer) n, generate_series(1, 3) s
     """,
     """
+    insert into dashboard.changes (xid, at, patient_id)
+    select (3 + n)::text::xid8, now() - make_interval(secs => $1::integer - n), md5('patient' || n)::uuid
+      from generate_series(1, $1::integer) n
+    """,
+    """
+    insert into dashboard.audit (at, actor, action, what, subject)
+    select now() - make_interval(mins => $1::integer - n), 'staff:osei', 'read', 'chart', md5('patient' || n)::uuid
+      from generate_series(1, $1::integer) n
+    """,
+    """
+    insert into dashboard.audit_seals (id, entries, digest)
+    select n, 100, ''::bytea from generate_series(1, $1::integer / 100) n
+    """,
+    """
+    insert into dashboard.audit_sealed (audit_id, seal_id)
+    select id, 1 + n / 100
+      from (select id, row_number() over (order by id) - 1 as n, count(*) over () as all from dashboard.audit) a
+     where n < a.all / 100 * 100
+    """,
+    """
     insert into scheduling.patients (patient_id)
     select md5('patient' || n)::uuid from generate_series(1, $1::integer) n
     """,

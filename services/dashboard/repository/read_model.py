@@ -101,7 +101,14 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as cursor, c.id, c.
   from (select 1) one left join changes c on c.xid >= $1::bigint::text::xid8
 """
 NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-OLDEST = "select min(xid::text::bigint) from changes"
+# A day's changes may be a million; who was away is told whether there were any, not which. Where the oldest that is
+# kept came after the cursor, others may have been swept.
+MISSED = """
+select $1::bigint > pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    or coalesce((select min(xid) from changes) > $1::bigint::text::xid8, true)
+    or exists (select from changes
+                where xid >= $1::bigint::text::xid8 and ($2::uuid[] is null or patient_id = any($2::uuid[])))
+"""
 SWEEP = "delete from changes where at < clock_timestamp() - interval '1 day'"
 READERS = """
 select actor, max(at) as at from audit where subject = $1 and action = 'read' and actor like 'staff:%'
@@ -295,10 +302,12 @@ async def since(conn: asyncpg.Connection, cursor: int) -> Changes:
     return Changes(rows[0]["cursor"], {row["id"]: row["patient_id"] for row in rows if row["id"] is not None})
 
 
-async def forgotten(conn: asyncpg.Connection, cursor: int) -> bool:
-    """Whether changes after this cursor may have been swept: then everything counts as changed."""
-    oldest = await conn.fetchval(OLDEST)
-    return oldest is None or cursor < oldest
+async def missed(conn: asyncpg.Connection, cursor: int, patients: Collection[UUID] | None) -> bool:
+    """Whether something changed at or after a cursor, with one of these patients where they are given.
+
+    Also where nobody can tell any more, or the cursor is none of ours.
+    """
+    return bool(await conn.fetchval(MISSED, cursor, None if patients is None else list(patients)))
 
 
 async def sweep(conn: asyncpg.Connection) -> None:
