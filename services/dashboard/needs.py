@@ -1,5 +1,6 @@
 """What needs a person, as a sentence with a clock: for the board, the list of tasks and the patient page."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +13,9 @@ from services.dashboard.words import Words
 
 LATE = timedelta(minutes=5)
 FAR = timedelta(days=36_500)
-KEPT = frozenset({"contact-unreadable", "contact-suspect", "listen-voicemail"})
+LISTEN = "listen-voicemail"
+RECORDING = re.compile(r": (https?://\S+)$")
+KEPT = frozenset({"contact-unreadable", "contact-suspect", LISTEN})
 """Tasks about contacts that no program understood."""
 
 
@@ -33,7 +36,8 @@ SAID_ALREADY = frozenset({
 class Need:
     """A task as a sentence with a clock. `kind` is "now" when it is late, "due" when it is today's.
 
-    `then` is what follows from it or why it is; `words` are somebody's own, `told` a service's.
+    `then` is what follows from it or why it is; `words` are somebody's own, `told` a service's,
+    `listen` is the address of what was recorded.
     """
 
     work: Work
@@ -41,13 +45,14 @@ class Need:
     then: str
     words: str
     told: str
+    listen: str
     clock: str
     kind: str
 
     @property
     def kept(self) -> bool:
         """Whether it is about a contact that no program understood."""
-        return self.work.kind in KEPT
+        return self.work.kind in KEPT and self.work.patient_id is None
 
 
 def needs(live: Live, say: Words, tasks: Iterable[Work], now: datetime) -> list[Need]:
@@ -69,7 +74,14 @@ def _need(live: Live, say: Words, task: Work, now: datetime) -> Need:
         clock, kind = dates.left(task.deadline), "now" if late else "due" if today else ""
     name = live.name(task.patient_id) or say(phrase(_nameless(live, task)))
     words, told = details(live, task)
-    return Need(task, name, then(live, say, task), words, told, clock, kind)
+    words, listen = recorded(words) if task.kind == LISTEN else (words, "")
+    return Need(task, name, then(live, say, task), words, told, listen, clock, kind)
+
+
+def recorded(said: str) -> tuple[str, str]:
+    """A voicemail's words, `Voicemail, 0:20: https://…`: without the address, and the address; empty where none is."""
+    found = RECORDING.search(said)
+    return (said[: found.start()], found[1]) if found else (said, "")
 
 
 def details(live: Live, task: Work) -> tuple[str, str]:

@@ -185,7 +185,9 @@ async def test_a_task_quotes_people_and_says_the_rest_in_the_readers_language(de
         "call-patient": "eve:first",
         "possible-duplicate": str(other),
     }
-    raised = {**{kind: detail for kind, (detail, _, _) in TASKS.items()}, "possible-duplicate": f"of patient {other}."}
+    spoken = "https://recordings.example/RE1"
+    raised = {kind: detail for kind, (detail, _, _) in TASKS.items()}
+    raised |= {"possible-duplicate": f"of patient {other}.", "listen-voicemail": f"Voicemail, 0:42: {spoken}"}
     for kind, detail in raised.items():
         event = TaskRaised(task_id=new_id(), patient_id=patient, kind=kind, occurrence=occurrences.get(kind, "first"),
                            role="front_desk", detail=box.seal(detail))  # fmt: skip
@@ -206,6 +208,8 @@ async def test_a_task_quotes_people_and_says_the_rest_in_the_readers_language(de
             assert (f'<q class="quiet">{detail}</q>' in shown) == bool(quoted)
         assert "El teléfono es suyo; el correo es el de Someone Else." in shown
         assert str(other) not in shown
+        assert (f'href="{spoken}"' in shown, shown.count(spoken)) == (True, 1)
+        assert '<q class="quiet">Voicemail, 0:42</q>' in shown
         task = next(it for it in desk.running.service.state.live.work.values() if it.kind == "no-show")
         assert "Su hora quedó libre." in await page(f"/tasks/{task.task_id}/close")
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.calls import call
+from services.dashboard.needs import recorded
 from services.dashboard.pages.frame import done, errors, pages_of, show, staff_page
 from shared.http.auth import Staff
 from shared.http.problems import Problem
@@ -88,4 +89,7 @@ async def _show(
 
 
 def _kept(found: dict[str, Any]) -> dict[str, Any]:
-    return {**found, "at": datetime.fromisoformat(found["received_at"])}
+    """As the pages show it: a call's words without the address of what was recorded, which is a link."""
+    text = found["text"] or ""
+    words, listen = recorded(text) if found["door"] == "phone" else (text, "")
+    return {**found, "at": datetime.fromisoformat(found["received_at"]), "words": words, "listen": listen}

@@ -19,7 +19,7 @@ from services.dashboard.domain.phrase import phrase
 from services.dashboard.domain.ready import course_of, ready_for
 from services.dashboard.domain.story import Line, line
 from services.dashboard.live import opened
-from services.dashboard.needs import needs
+from services.dashboard.needs import needs, recorded
 from services.dashboard.pages.frame import done, live_of, pages_of, show, staff_page, words_of
 from services.dashboard.repository import read_model as repository
 from services.dashboard.repository.read_model import Told
@@ -50,6 +50,7 @@ class Spoken:
     who: str
     said: str
     more: str = ""
+    listen: str = ""
 
 
 @router.get("/{patient_id}")
@@ -158,11 +159,18 @@ def _days(request: Request, told: Sequence[Told], boxes: dict[UUID, Box]) -> lis
     for event in _booked_together(told):
         made = line(event[0].name, event[0].payload) if len(event) == 1 else _together(event)
         said = LINK.sub(r"\1…", opened(boxes.get(event[0].patient_id), made.said))
+        said, listen = recorded(said) if _spoken(event[0]) else (said, "")
         key = f"{event[0].source}-{event[0].patient_id}-{event[0].sequence}"
         shown = said if len(said) <= CLIP + SPARE else said[:CLIP].rsplit(maxsplit=1)[0]
-        spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), shown, said[len(shown) :].strip()))
+        more = said[len(shown) :].strip()
+        spoken.append(Spoken(key, event[0].at, made, say.actor(event[0].actor), shown, more, listen))
     days = groupby(spoken, key=lambda it: it.at.astimezone(dates.tz).date())
     return [(dates.day(day), list(lines)) for day, lines in days]
+
+
+def _spoken(event: Told) -> bool:
+    """Whether it came over the telephone: its words may end in the address of what was recorded."""
+    return event.name == "MessageReceived" and event.payload.get("channel") == "phone"
 
 
 def _booked_together(told: Sequence[Told]) -> list[list[Told]]:
