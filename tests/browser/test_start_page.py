@@ -62,14 +62,15 @@ async def test_the_first_words_count_what_waits(world, window, eventually):
     async with Producers.of(world) as producers, await window.desk.as_staff("dana") as browser:
         await _raise(producers, "answer-lead", "front_desk")
         await _raise(producers, "listen-voicemail", "front_desk")
+        await _raise(producers, "listen-voicemail", "front_desk", await producers.lead("Rings Again"))
 
         async def counted():
             words = (await browser.get("/start")).text
-            return "2 open" in words and "1 open" in words
+            return "3 open" in words and "1 open" in words
 
         await eventually(counted)
 
 
-async def _raise(producers, kind, role):
+async def _raise(producers, kind, role, patient=None):
     async with producers.services["intake"].transaction(actor="system:test") as uow:
-        await raise_task(uow, kind=kind, subject=new_id(), occurrence="1", role=role, patient_id=None)
+        await raise_task(uow, kind=kind, subject=patient or new_id(), occurrence="1", role=role, patient_id=patient)

@@ -50,7 +50,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "front_desk": (
         Step("needs", "/", _of("front_desk")),
         Step("call", "/call"),
-        Step("contacts", "/contacts", lambda task: task.kind in KEPT),
+        Step("contacts", "/contacts", lambda task: task.kind in KEPT and task.patient_id is None),
         Step("today", "/today"),
         Step("find", "/patients"),
     ),
