@@ -229,6 +229,40 @@ async def test_who_cannot_be_reached_is_found_by_a_person(intake):
     assert (await bookings(intake, booking))[-1]["status"] == "cancelled"
 
 
+async def test_who_is_found_by_hand_is_asked_about_once_and_their_details_are_still_taken(intake):
+    """The appointment came first and waits for a person; so does its customer, who can't be reached."""
+    booking = Booking(mobilePhone="", email="none")
+    await deliver(intake, booking.appointment(5))
+    await intake.come_due("vagaro-join")
+    await deliver(intake, booking.customer(1))
+    waiting = [each for each in await kept_of(intake, "customer-unknown") if booking.appointment_id in each["text"]]
+    other = (await kept_of(intake, "unusable"))[-1]
+    answer = await intake.http.post(
+        f"/api/v1/contacts/{waiting[0]['id']}/resolve",
+        json={"outcome": "became-lead", "lead": {"name": "Rosa Delgado", "phone": booking.e164}},
+        headers=intake.running.as_staff("dana"),
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(await bookings(intake, booking)) == 1
+    assert other["id"] not in [each["id"] for each in await intake.kept()]
+    assert UUID(other["id"]) not in [task["subject"] for task in await intake.open_tasks("contact-unreadable")]
+
+
+async def test_a_customer_who_comes_after_a_person_found_them_adds_what_was_missing(intake):
+    booking = Booking()
+    await deliver(intake, booking.appointment(5))
+    await intake.come_due("vagaro-join")
+    (waiting,) = [each for each in await kept_of(intake, "customer-unknown") if booking.appointment_id in each["text"]]
+    await intake.http.post(
+        f"/api/v1/contacts/{waiting['id']}/resolve",
+        json={"outcome": "became-lead", "lead": {"phone": booking.e164}},
+        headers=intake.running.as_staff("dana"),
+    )
+    await deliver(intake, booking.customer(1))  # made before the appointment, delivered after
+    updated = dict(await intake.events(await intake.patient_of(booking.e164)))["LeadUpdated"]
+    assert updated["changed"] == ["name", "email"]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

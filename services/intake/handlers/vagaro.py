@@ -7,7 +7,7 @@ nothing; what was published once is published again only when it is different.
 import hashlib
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from services.intake.domain.contact import Unusable
@@ -15,6 +15,7 @@ from services.intake.domain.vagaro import (
     Appointment,
     Customer,
     NotUnderstood,
+    Order,
     Webhook,
     code,
     read_appointment,
@@ -36,6 +37,7 @@ VAGARO = "vagaro"
 WAITING = "vagaro-join"
 BUSY = UUID("5d0c7a4e-3b0e-5c52-9b7e-0f4f6d7a9c11")
 """The namespace of `busy_id`: uuid5 of Vagaro's appointment id."""
+UNSAID = Order(datetime.fromtimestamp(0, UTC), 0, b"")
 _NO_ADDRESS = Points(phone=None, email=None)
 
 
@@ -82,8 +84,9 @@ async def found_by_hand(uow: UnitOfWork, kept_id: UUID, patient_id: UUID, people
     customer = await vagaro.customer_kept_as(uow.conn, kept_id)
     row = await vagaro.appointment_kept_as(uow.conn, kept_id)
     if customer is None and row is not None and row.customer is not None:
-        # Their details may yet come; whatever Vagaro says of them then is newer than this.
-        customer = CustomerRow(row.customer, new_id(), None, row.order, patient_id)
+        # Their details came and are of no use, or may yet come: whatever Vagaro says of them is newer than this.
+        customer = await vagaro.customer(uow.conn, row.customer)
+        customer = customer or CustomerRow(row.customer, new_id(), None, UNSAID, patient_id)
     if customer is not None:
         await _belongs(uow, replace(customer, content=None, patient_id=patient_id), patient_id, people)
     elif row is not None:
