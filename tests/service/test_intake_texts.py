@@ -129,6 +129,17 @@ async def test_cancel_opts_out_and_asks_about_the_appointment(intake):
     assert [str(task["subject"]) for task in await intake.open_tasks("text-cancel")] == [patient]
 
 
+async def test_cancel_of_a_number_that_nobody_knows_is_asked_about_too(intake):
+    sid = f"SM{uuid4().hex}"
+    for _ in range(2):
+        await intake.text("CANCEL", number(40), sid=sid)
+    assert await opted_out(intake, number(40))
+    assert await intake.patient_of(number(40)) is None
+    (kept,) = [each for each in await intake.kept() if each["reason"] == "cancel-from-unknown"]
+    assert number(40) in kept["text"]
+    assert kept["id"] in [str(task["subject"]) for task in await intake.open_tasks("contact-unreadable")]
+
+
 async def test_what_sounds_like_an_opt_out_is_read_by_a_person(intake):
     patient = (await intake.lead(phone=number(9))).json()["patient_id"]
     await intake.text("please don't text me anymore", number(9))

@@ -6,7 +6,7 @@ from uuid import UUID
 from services.intake.domain.contact import Contact
 from services.intake.domain.keywords import Meaning, recognise
 from services.intake.domain.text import Text
-from services.intake.handlers import leads
+from services.intake.handlers import kept, leads
 from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
 from services.intake.handlers.sealed import open_details
 from services.intake.reading import zone_of
@@ -43,9 +43,19 @@ async def receive(uow: UnitOfWork, text: Text) -> None:
     elif meaning.keyword == "stop":
         await arrivals.drop_points(uow.conn, fresh)
         await arrivals.record_answer(uow.conn, key, None, None)
+        if meaning.cancel:
+            await _keep_cancel(uow, text)
     else:
         await welcome(uow, [Newcomer(uow, fresh, contact, points)], due)
         await _from_stranger(uow, fresh, text, meaning, contact)
+
+
+async def _keep_cancel(uow: UnitOfWork, text: Text) -> None:
+    """It may be a patient on another telephone, who means an appointment: a person looks."""
+    await kept.keep(
+        uow, text.body.encode(), door=TWILIO, reason="cancel-from-unknown",
+        fingerprint=hashlib.sha256(b"cancel\0" + text.sid.encode()).digest(), text=f"{text.sender}: {text.whole}",
+    )  # fmt: skip
 
 
 async def _heed(uow: UnitOfWork, meaning: Meaning, phone: bytes) -> None:
