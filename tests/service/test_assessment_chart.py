@@ -154,6 +154,35 @@ async def _leads_to(clinic: Clinic, asked: UUID, found: UUID) -> bool:
     return (await clinic.get(asked))["patient_id"] == str(found)
 
 
+async def test_a_concern_that_is_open_stays_open_after_a_merge(clinic: Clinic):
+    old, new = await clinic.patient(), await clinic.patient()
+    await clinic.save(old, "history", {"conditions": [{"code": "CRISIS_SI"}]})
+    await clinic.save(new, "history", {"born": "1980-04-02"})
+    async with clinic.intake.service.transaction(actor="staff:dana") as uow:
+        uow.publish(LeadMerged(patient_id=new, absorbed_id=old, reason="same_phone"))
+    await eventually(lambda: _leads_to(clinic, old, new))
+    assert await clinic.tasks(new) == {"complete-assessment", "compare-charts", "safety-concern"}
+    assert [each["kind"] for each in (await clinic.get(new))["concerns"]] == ["CRISIS_SI"]
+
+
+async def test_nothing_new_is_done_for_who_was_erased(clinic: Clinic):
+    patient = await clinic.patient()
+    about = await clinic.assessed(patient)
+    await clinic.decide(patient, about | {"action": "decline", "reason": "not here"})
+    async with clinic.intake.service.transaction(actor="staff:ops") as uow:
+        uow.publish(PatientErased(patient_id=patient, requested_at=uow.now))
+    await eventually(lambda: clinic.get(patient, expect=410))
+    before = await clinic.log(patient)
+    for path, body, who in (
+        ("reopen", {}, "dana"), ("link", {}, "dana"), ("vitals", {"phase": "baseline", "systolic": 120}, "tran"),
+        ("side-effects", {"effect": "nausea", "severity": "severe"}, "tran"),
+    ):  # fmt: skip
+        answer = await clinic.post(patient, path, body, who)
+        assert (answer.status_code, answer.json()["code"]) == (410, "erased"), path
+    assert await clinic.log(patient) == before
+    assert await clinic.tasks(patient) == set()
+
+
 async def test_an_erased_patients_chart_is_gone(clinic: Clinic):
     patient = await clinic.patient()
     await clinic.approved(patient)

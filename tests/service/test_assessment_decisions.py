@@ -116,6 +116,18 @@ async def test_an_alternative_is_asked_about_on_its_day(clinic: Clinic):
     assert (await clinic.facts(patient)).count("ChartReopened") == 1
 
 
+async def test_who_is_assessed_anew_is_not_asked_about_the_alternative(clinic: Clinic):
+    patient = await clinic.patient()
+    about = await clinic.assessed(patient)
+    day = (clinic.assessment.service.clock.now() + timedelta(days=30)).date()
+    body = about | {"action": "alternative", "alternative": "cbt", "reason": "first", "follow_up_on": day.isoformat()}
+    await clinic.decide(patient, body)
+    await clinic.decide(patient, approve(bound(await clinic.complete(patient))))
+    async with clinic.world.connection("assessment") as conn:
+        kinds = await conn.fetch("select kind from timers where subject = $1", patient)
+    assert [row["kind"] for row in kinds] == ["approval-expires"]
+
+
 async def test_a_question_goes_to_the_front_desk_and_is_settled_by_completing_again(clinic: Clinic):
     patient = await clinic.patient()
     about = await clinic.assessed(patient)

@@ -12,6 +12,7 @@ from services.assessment.domain.refusals import Conflicting, Invalid
 from services.assessment.domain.sections import History, Insurance, Section, SectionKind, dump
 from services.assessment.handlers.charts import (
     COMPLETE,
+    FOLLOW_UP,
     MORE,
     SAFETY,
     SIGN,
@@ -31,6 +32,7 @@ from shared.contracts.assessment import AssessmentCompleted, Flag, InsuranceVeri
 from shared.ids import new_id
 from shared.security.sealing import Box
 from shared.tasks import close_task, raise_task
+from shared.timers import cancel_timers
 from shared.uow import UnitOfWork
 
 
@@ -173,6 +175,8 @@ async def complete(uow: UnitOfWork, patient_id: UUID) -> AssessmentRow:
     )
     await close_task(uow, kind=COMPLETE, subject=chart.patient_id, outcome="completed")
     await close_task(uow, kind=MORE, subject=chart.patient_id, outcome="completed")
+    await close_task(uow, kind=FOLLOW_UP, subject=chart.patient_id, outcome="resumed")
+    await cancel_timers(uow, subject=chart.patient_id, kind=FOLLOW_UP)
     await raise_task(
         uow,
         kind=SIGN,

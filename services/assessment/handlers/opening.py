@@ -3,7 +3,7 @@
 from services.assessment.domain import chart as charts
 from services.assessment.domain.sections import SectionKind
 from services.assessment.handlers.charts import COMPARE, TASKS, held, moved, opened
-from services.assessment.handlers.gathering import keep
+from services.assessment.handlers.gathering import keep, raise_concern
 from services.assessment.handlers.telling import PAGE
 from services.assessment.repository import charts as repository
 from shared.contracts.intake import LeadCreated, LeadMerged, LeadUnmerged, PatientErased
@@ -22,7 +22,8 @@ async def open_chart(uow: UnitOfWork, event: LeadCreated) -> None:
 async def follow_merge(uow: UnitOfWork, event: LeadMerged) -> None:
     """From now on the absorbed id leads to this chart.
 
-    What only the absorbed chart says is taken over. An approval ends: nobody assessed these two as one person.
+    What only the absorbed chart says is taken over, and so is an open safety concern. An approval ends: nobody assessed
+    these two as one person.
     Where both charts say something, the surviving one stays and a person compares.
     """
     await repository.add_alias(uow.conn, event.absorbed_id, event.patient_id, uow.now)
@@ -36,6 +37,7 @@ async def follow_merge(uow: UnitOfWork, event: LeadMerged) -> None:
     for kind in TASKS:
         await close_task(uow, kind=kind, subject=event.absorbed_id, outcome="merged")
     both = await _take_over(uow, event)
+    await _still_concerned(uow, event)
     if both:
         await raise_task(
             uow,
@@ -45,6 +47,14 @@ async def follow_merge(uow: UnitOfWork, event: LeadMerged) -> None:
             role="front_desk",
             patient_id=event.patient_id,
         )
+
+
+async def _still_concerned(uow: UnitOfWork, event: LeadMerged) -> None:
+    """A concern that nobody has cleared is now about the surviving patient."""
+    survivor = await repository.resolve(uow.conn, event.patient_id)
+    for concern in await repository.concerns(uow.conn, event.absorbed_id):
+        if concern.cleared_at is None:
+            await raise_concern(uow, survivor, concern.kind)
 
 
 async def _take_over(uow: UnitOfWork, event: LeadMerged) -> list[SectionKind]:

@@ -136,13 +136,14 @@ async def known(uow: UnitOfWork, patient_id: UUID) -> UUID:
     """The id under which the patient's chart is kept today.
 
     Raises:
-        Unknown: no such chart.
+        Unknown: no such chart. KeyErased.
     """
     found = await charts.resolve(uow.conn, patient_id)
     if await charts.find(uow.conn, found) is None:
         raise Unknown(
             "no_chart", "There is no chart for this patient.", "Check the link, or look the patient up again."
         )
+    await uow.keys.box(found)
     return found
 
 

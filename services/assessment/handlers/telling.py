@@ -38,9 +38,10 @@ async def invite(uow: UnitOfWork, patient_id: UUID) -> Invitation:
     """A new link; earlier ones keep working until they expire.
 
     Raises:
-        Unknown: no such chart.
+        Unknown: no such chart. KeyErased.
     """
     chart = await held(uow, patient_id)
+    await uow.keys.box(chart.patient_id)
     expires_at = uow.now + LINK
     return Invitation(await links.issue(uow, purpose=PAGE, subject=chart.patient_id, expires_at=expires_at), expires_at)
 
