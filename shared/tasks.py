@@ -34,6 +34,11 @@ update tasks set closed_at = $4, how = 'fact', outcome = $5, closed_by = $6
  where kind = $1 and subject = $2 and starts_with(occurrence, $3) and closed_at is null
 returning id, patient_id, kind
 """
+CLOSE_OF_PATIENT = """
+update tasks set closed_at = $2, how = 'fact', outcome = $3, closed_by = $4
+ where patient_id = $1 and closed_at is null
+returning id, patient_id, kind
+"""
 CLOSE_BY_PERSON = """
 update tasks set closed_at = $2, how = 'person', outcome = $3, closed_by = $4
  where id = $1 and closed_at is null
@@ -168,6 +173,12 @@ async def close_tasks(uow: UnitOfWork, *, kind: str, subject: UUID, beginning: s
     For tasks that may be raised again after they were closed: their occurrence ends in what makes each new.
     """
     rows = await uow.conn.fetch(CLOSE_BEGINNING, kind, subject, beginning, uow.now, outcome, uow.actor)
+    return _closed(uow, rows, outcome)
+
+
+async def close_tasks_of(uow: UnitOfWork, patient_id: UUID, *, outcome: str) -> int:
+    """Nothing is left to do about this patient, of whatever kind; returns how many were open."""
+    rows = await uow.conn.fetch(CLOSE_OF_PATIENT, patient_id, uow.now, outcome, uow.actor)
     return _closed(uow, rows, outcome)
 
 

@@ -16,11 +16,15 @@ from shared.security.sealing import Box
 from shared.tasks import Task, close_by_id, find_task, open_tasks
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
+READS = frozenset({"front_desk", "provider", "monitor", "auditor"})
+"""Who reads what is known of patients; everybody else reads only what they have to do themselves."""
 Anyone = Annotated[Staff, Depends(staff())]
 
 
 class OpenTask(BaseModel):
-    """What a person must do. `detail` is in plain words; null where there is none, or the patient was erased."""
+    """What a person must do. `detail` is in plain words; null where there is none, the patient was erased, or it is
+    neither the asker's own task nor theirs to read.
+    """
 
     id: UUID
     kind: str
@@ -56,7 +60,12 @@ async def listed(service: ServiceDep, who: Anyone, role: str | None = None) -> O
         found = await open_tasks(uow.conn, role)
         boxes = await uow.keys.boxes({_owner(task) for task in found if task.detail})
         await audit(uow, action="read", what="tasks", subject=None, detail={"count": len(found)})
-    return OpenTasks(tasks=[_shown(task, boxes.get(_owner(task))) for task in found])
+    mine = [bool(who.roles & (READS | {task.role})) for task in found]
+    return OpenTasks(
+        tasks=[
+            _shown(task, boxes.get(_owner(task)) if reads else None) for task, reads in zip(found, mine, strict=True)
+        ]
+    )
 
 
 @router.post("/{task_id}/close", status_code=204)

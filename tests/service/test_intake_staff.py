@@ -120,6 +120,28 @@ async def test_erasing_leaves_nothing_that_can_be_read(intake):
     assert (await new(intake, 8)) != patient
 
 
+async def test_with_a_person_goes_whatever_was_to_be_done_about_them(intake):
+    patient = await new(intake, 41, name="Maya")
+    await intake.lead(phone=number(41), name="Boris")
+    await intake.text("cancel", number(41))
+    await intake.text("wrong person", number(41))
+    open_ = "select distinct kind from tasks where patient_id = $1 and closed_at is null order by 1"
+    kinds = [row["kind"] for row in await intake.rows(open_, UUID(patient))]
+    assert kinds == ["answer-lead", "contact-differs", "opt-out-doubt", "text-cancel"]
+    assert (await call(intake, "POST", f"/patients/{patient}/erase", "ops")).status_code == 204
+    assert await intake.rows(open_, UUID(patient)) == []
+    assert (await intake.names(patient)).count("TaskClosed") == 4
+
+
+@pytest.mark.parametrize(("who", "reads"), [("dana", True), ("tran", True), ("ops", False)])
+async def test_words_in_a_task_are_for_the_care_team_and_for_whose_task_it_is(intake, who, reads):
+    patient = await new(intake, 42, message="what only the care team reads")
+    tasks = (await call(intake, "GET", "/tasks", who)).json()["tasks"]
+    (task,) = [one for one in tasks if one["patient_id"] == patient]
+    assert (task["detail"] == "what only the care team reads") is reads
+    assert reads or task["detail"] is None
+
+
 async def test_a_treated_patients_chart_is_locked_with_its_date(intake):
     patient = await new(intake, 9)
     dosed = datetime.now(UTC) - timedelta(days=30)

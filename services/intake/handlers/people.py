@@ -14,7 +14,7 @@ from services.intake.repository.patients import Patient
 from shared.audit import audit
 from shared.contracts.intake import Channel, ConsentKind, LeadClosed, PatientErased
 from shared.ids import new_id
-from shared.tasks import close_task
+from shared.tasks import close_task, close_tasks_of
 from shared.uow import UnitOfWork
 
 
@@ -126,7 +126,7 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
     for subject in (patient_id, *also):
         await uow.keys.destroy(subject)
     await patients.blank_keys(uow.conn, (patient_id, *also))
-    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="erased")
+    await close_tasks_of(uow, patient_id, outcome="erased")
     uow.publish(PatientErased(patient_id=patient_id, requested_at=uow.now, also=also))
     await audit(uow, action="erase", what="patient", subject=patient_id)
 
