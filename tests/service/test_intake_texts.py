@@ -195,6 +195,15 @@ async def test_direction_marks_in_a_text_are_dropped(intake):
     ) == "evil hello"
 
 
+async def test_a_character_that_cannot_be_stored_is_dropped_and_the_text_is_not(intake):
+    """Twilio doesn't send again what was refused."""
+    assert (await intake.text("Call \x00me", number(27))).status_code == 200
+    patient = await intake.patient_of(number(27))
+    assert (await intake.box(patient)).open(dict(await intake.events(patient))["LeadCreated"]["message"]) == "Call me"
+    assert (await intake.text("a\x00 code", "44398")).status_code == 200
+    assert [each for each in await intake.kept() if each["text"].startswith("44398: a")]
+
+
 async def test_a_picture_without_words_is_a_contact_too(intake):
     await intake.text("", number(22), NumMedia="1")
     assert await intake.patient_of(number(22)) is not None

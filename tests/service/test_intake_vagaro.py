@@ -280,6 +280,19 @@ async def test_what_is_not_understood_is_kept_once_and_thanked_for(intake, chang
     assert len(found) == 1
 
 
+async def test_a_character_that_cannot_be_stored_loses_no_booking(intake):
+    booking = Booking(customerFirstName="Ro\x00sa")
+    await deliver(intake, booking.customer(), booking.appointment(serviceTitle="First\x00 talk"))
+    created = dict(await intake.events(await intake.patient_of(booking.e164)))["LeadCreated"]
+    assert (await intake.box(await intake.patient_of(booking.e164))).open(created["name"]) == "Rosa Delgado"
+    assert len(await bookings(intake, booking)) == 1
+    strange = booking.appointment(bookingStatus="Per\x00plexed")
+    await deliver(intake, strange)
+    assert [
+        each for each in await kept_of(intake, "appointment:unknown-status") if booking.appointment_id in each["text"]
+    ]
+
+
 async def test_bytes_that_are_no_webhook_are_kept(intake):
     answer = await intake.vagaro(b"\xff{not json")
     assert answer.status_code == 204
