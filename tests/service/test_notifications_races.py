@@ -172,6 +172,29 @@ async def test_news_that_waited_for_its_carrier_names_the_time_that_holds_now(at
     assert all("Wed 17 Dec, 12:00" in words for words in news), news
 
 
+async def test_news_of_a_visit_in_the_morning_is_told_in_the_evening(at_desk):
+    """Cancelled or moved at night: whoever comes at eight must not read it at nine, alone or with other news."""
+    at_desk.clock.move(10 * HOUR)
+    eight = at_desk.clock.now() + 10 * HOUR
+    cancelled = await at_desk.lead(phone="+18015553008", email=None)
+    moved = await at_desk.lead(phone="+18015553009", email=None)
+    calm = await at_desk.lead(phone="+18015553010", email=None)
+    for patient in (cancelled, moved, calm):
+        [early] = await at_desk.course(patient, eight, sessions=1)
+        [late] = await at_desk.course(patient, eight + 7 * DAY, sessions=1)
+        await at_desk.deliver()
+        if patient == cancelled:
+            await at_desk.cancel(late, early)
+        elif patient == moved:
+            await at_desk.move(early, FIRST)
+        else:
+            await at_desk.cancel(late)
+    await at_desk.until(at_desk.clock.now() + HOUR)
+    assert "cancelled" in dict(await at_desk.said(cancelled))
+    assert "rescheduled" in dict(await at_desk.said(moved))
+    assert "cancelled" not in dict(await at_desk.said(calm)), "nobody is woken for next week"
+
+
 async def ride(at_desk: Desk, booked: SessionScheduled) -> str:
     async with at_desk.service.reading() as uow:
         found: str = await uow.conn.fetchval("select transport from visits where id = $1", booked.appointment_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.notifications.handlers import escorts, preparing, transport
 from services.notifications.handlers.planning import occurrence, replan
 from services.notifications.handlers.reaching import channels, known, reached_as, window_of
-from services.notifications.handlers.saying import Say, let_down, local_midnight, say, schedule, unschedule
+from services.notifications.handlers.saying import IN_TIME, Say, let_down, local_midnight, say, schedule, unschedule
 from services.notifications.repository import messages, questions, visits
 from services.notifications.rows import Patient, VisitRow
 from shared.clinic.messages import SmsOrEmail
@@ -144,7 +144,8 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
         await escorts.ask_again(uow, moved)
     if moved.external and event.reason == ELSEWHERE:
         return
-    await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=visit.starts_at)
+    soonest = min(visit.starts_at, moved.starts_at)
+    await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=soonest)
     await replan(uow, patient, moved)
 
 
@@ -199,10 +200,14 @@ async def _withdraw(uow: UnitOfWork, visit: VisitRow, reason: str) -> None:
 async def _tell_change(
     uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str, *, until: datetime, urgent_from: datetime
 ) -> None:
-    """A change of today's visit is told at once; others wait a little for more of their kind and share a message."""
+    """A change of a visit of today, or before they could be texted again, is told at once; others wait a little for
+    more of their kind and share a message.
+    """
     target = await reached_as(uow, patient)
-    today = urgent_from < local_midnight(uow, target) + timedelta(days=1)
-    joined = set() if today else await _join(uow, patient, visit, kind)
+    tomorrow = local_midnight(uow, target) + timedelta(days=1)
+    waking = window_of(uow.clinic, target).next_opening(uow.now + _merging(uow))
+    urgent = urgent_from < max(tomorrow, waking + IN_TIME)
+    joined = set() if urgent else await _join(uow, patient, visit, kind)
     rest: list[SmsOrEmail] = [channel for channel in channels(uow.clinic, target) if channel not in joined]
     if joined and not rest:
         return
@@ -215,9 +220,9 @@ async def _tell_change(
             visit_id=visit.id,
             visits=(visit.id,),
             only=tuple(rest),
-            exempt=today,
+            exempt=urgent,
             until=None if kind == "cancelled" else until,
-            wait=timedelta() if today else _merging(uow),
+            wait=timedelta() if urgent else _merging(uow),
         ),
     )
 
