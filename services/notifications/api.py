@@ -52,7 +52,8 @@ class Message(BaseModel):
 class Ride(BaseModel):
     """The way home of one appointment, and the patient's word on its preparation.
 
-    `state` is the patient's word or the staff's; `escort_said` is what the escort said over their own link.
+    `state` is the patient's word or the staff's, of the hour that the visit has now; `escort_said` is what the escort
+    said over their own link.
     """
 
     appointment_id: UUID
@@ -102,7 +103,7 @@ async def ledger(patient_id: UUID, service: ServiceDep, who: Clinical) -> Ledger
         Ride(
             appointment_id=visit.id,
             starts_at=visit.starts_at,
-            state=visit.transport,
+            state="open" if visit.transport == "confirmed" and not visit.ride_known else visit.transport,
             escort=_opened(boxes.get(visit.patient_id), visit.escort),
             escort_phone=_opened(boxes.get(visit.patient_id), visit.escort_phone),
             escort_said=visit.escort_said,

@@ -67,6 +67,11 @@ class VisitRow:
     """The move for which the ride was confirmed last."""
 
     @property
+    def ride_known(self) -> bool:
+        """Somebody takes them home at this very hour; at another of the same day it was said and is asked again."""
+        return self.transport == "confirmed" and self.ride_revision == self.revision
+
+    @property
     def tz(self) -> ZoneInfo:
         """The zone of the place."""
         return ZoneInfo(self.zone)

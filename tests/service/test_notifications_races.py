@@ -9,7 +9,7 @@ from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Ref
 from services.notifications.handlers import transport
 from services.notifications.jobs import deliver_due
 from services.notifications.repository import visits
-from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, PatientErased
 from shared.contracts.scheduling import SessionScheduled
 from shared.tasks import open_tasks
 from tests.support.notifications import NOON, Desk, desk
@@ -215,6 +215,25 @@ async def test_the_call_about_a_missing_ride_goes_with_the_ride_also_after_a_mov
     assert await at_desk.tasks(patient) == []
 
 
+async def test_at_another_hour_of_its_day_the_ride_is_asked_again_and_missing_at_the_cut_off(at_desk):
+    """Scheduling asks for the ride of the new hour: nobody may stand at a closed door who was never asked for it."""
+    patient = await at_desk.lead()
+    [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    async with at_desk.service.transaction(actor="patient") as uow:
+        visit = await visits.find(uow.conn, booked.appointment_id)
+        assert visit is not None
+        await transport.confirm(uow, visit, escort="Karin", by="patient")
+    await at_desk.move(booked, FIRST + 2 * HOUR)
+    await at_desk.until(FIRST - 3 * DAY + 2 * HOUR)
+    assert "Who takes you home" in dict(await at_desk.said(patient))["escort"]
+    await at_desk.until(FIRST - timedelta(hours=10))
+    assert "TransportMissing" in await at_desk.events(patient)
+    assert await at_desk.tasks(patient) == ["transport-missing"]
+    await at_desk.texts_in(patient, "1")
+    assert await ride(at_desk, booked) == "confirmed"
+    assert await at_desk.tasks(patient) == []
+
+
 async def test_nobody_after_all_takes_the_ride_back_and_holds_the_session(at_desk):
     patient = await at_desk.lead()
     [booked] = await at_desk.course(patient, FIRST, sessions=1)
@@ -227,3 +246,10 @@ async def test_nobody_after_all_takes_the_ride_back_and_holds_the_session(at_des
     assert await ride(at_desk, booked) != "confirmed"
     assert "TransportMissing" in await at_desk.events(patient)
     assert await at_desk.tasks(patient) == ["transport-help"]
+
+
+async def test_nobody_is_called_who_was_erased(at_desk):
+    patient = await at_desk.lead(phone=None, email=None)
+    assert await at_desk.tasks(patient) == ["call-patient"]
+    await at_desk.hear(PatientErased(patient_id=patient, requested_at=at_desk.clock.now()))
+    assert await at_desk.tasks(patient) == []

@@ -63,7 +63,7 @@ async def merge(uow: UnitOfWork, patient: Patient, target: Patient) -> None:
 def _rungs(uow: UnitOfWork, target: Patient, visit: VisitRow) -> list[Rung]:
     if visit.state not in ("ahead", "done") or visit.external:
         return []
-    about = Visit(visit.kind, visit.starts_at, visit.ends_at, visit.transport == "confirmed")
+    about = Visit(visit.kind, visit.starts_at, visit.ends_at, visit.ride_known)
     steps = uow.clinic.messages.ladder
     if visit.state == "done":
         steps = tuple(step for step in steps if step.hours_after is not None)
@@ -108,7 +108,8 @@ async def _set_calls(uow: UnitOfWork, visit: VisitRow) -> None:
 async def _set_cut_off(uow: UnitOfWork, visit: VisitRow) -> None:
     """By when somebody must be known who takes the patient home."""
     needed = visit.kind == "session" and uow.clinic.transport.required
-    if not needed or visit.state != "ahead" or visit.transport != "open" or visit.starts_at <= uow.now:
+    settled = visit.ride_known or visit.transport == "missing"
+    if not needed or visit.state != "ahead" or settled or visit.starts_at <= uow.now:
         await cancel_timers(uow, subject=visit.patient_id, kind=CUT_OFF, occurrence=str(visit.id))
         return
     await _call_at(uow, visit, CUT_OFF, uow.clinic.transport.cut_off_hours)

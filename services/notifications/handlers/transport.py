@@ -38,8 +38,7 @@ async def confirm(uow: UnitOfWork, visit: VisitRow, *, escort: str | None, by: B
     box = await uow.keys.box(patient.id)
     name = escort.strip()[:LONGEST_NAME] if escort and escort.strip() else None
     had = box.open(current.escort) if current.escort else None
-    of_this_hour = current.transport == "confirmed" and current.ride_revision == current.revision
-    if of_this_hour and name in (None, had):
+    if current.ride_known and name in (None, had):
         await _reach(uow, current, box, phone)
         return False
     sealed = box.seal(name) if name else None
@@ -170,7 +169,7 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
     """The cut-off: without an answer the session is held, a person calls, and the patient is told."""
     patient = await known(uow, timer.subject)
     visit = await visits.find(uow.conn, UUID(timer.occurrence), lock=True)
-    if visit is None or visit.state != "ahead" or visit.transport != "open" or patient.erased:
+    if visit is None or visit.state != "ahead" or visit.transport == "missing" or visit.ride_known or patient.erased:
         return
     await visits.set_transport(uow.conn, visit.id, "missing", None)
     uow.publish(
