@@ -25,7 +25,7 @@ from shared.contracts.intake import (
     PatientErased,
 )
 from shared.http import links
-from shared.tasks import raise_task
+from shared.tasks import close_tasks_of, raise_task
 from shared.timers import cancel_timers
 from shared.uow import UnitOfWork
 
@@ -209,6 +209,7 @@ async def forget(uow: UnitOfWork, event: PatientErased) -> None:
     await messages.stop_of_patient(uow.conn, patient.id, to=State.WITHDRAWN, reason="erased")
     await messages.blank(uow.conn, patient.id)
     await cancel_timers(uow, subject=patient.id)
+    await close_tasks_of(uow, patient.id, outcome="erased")
     await visits.forget_escorts(uow.conn, patient.id)
     for purpose in (PAGE, ESCORT, AFTER):
         await links.revoke(uow, purpose=purpose, subject=patient.id)

@@ -2,7 +2,7 @@
 
 from services.scheduling.domain import appointments
 from services.scheduling.domain.appointments import State
-from services.scheduling.handlers import absences, changes, courses, external, links
+from services.scheduling.handlers import absences, changes, courses, links
 from services.scheduling.repository import absences as repository_absences
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -11,10 +11,8 @@ from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.http.links import revoke as revoke_links
-from shared.tasks import close_task, raise_task
+from shared.tasks import close_tasks_of, raise_task
 from shared.uow import UnitOfWork
-
-OVERLAP = "overlap-after-merge"
 
 
 async def know(uow: UnitOfWork, event: LeadCreated) -> None:
@@ -31,7 +29,7 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
     if overlapping is not None:
         await raise_task(
             uow,
-            kind=OVERLAP,
+            kind="overlap-after-merge",
             subject=event.patient_id,
             occurrence=str(event.absorbed_id),
             role="front_desk",
@@ -53,8 +51,7 @@ async def erase(uow: UnitOfWork, event: PatientErased) -> None:
     await uow.conn.execute(repository.STOP_COURSES_OF, event.patient_id)
     for found in await repository.many(uow.conn, repository.AHEAD_OF_PATIENT, event.patient_id):
         await changes.drop(uow, found, reason="erased")
-    for kind in (courses.TASK, changes.NO_SHOW_TASK, OVERLAP, external.REQUEST):
-        await close_task(uow, kind=kind, subject=event.patient_id, outcome="erased")
+    await close_tasks_of(uow, event.patient_id, outcome="erased")
 
 
 async def revoke(uow: UnitOfWork, event: ApprovalRevoked) -> None:
