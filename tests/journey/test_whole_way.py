@@ -200,7 +200,8 @@ async def test_the_session_day_goes_from_gate_to_gate_and_ends_with_the_escort(s
 
     async def may_go() -> bool:
         page = await story.page("tran", path)
-        await tran.send(page, page.form("/discharge"), escort_present="yes")
+        if any(form.action.endswith("/discharge") for form in page.forms):  # once gone, only the board is waited for
+            await tran.send(page, page.form("/discharge"), escort_present="yes")
         return "Session 1 of 4 ended" in (await story.page("dana")).text
 
     await eventually(may_go, every=1.0, timeout=30)
