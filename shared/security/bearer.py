@@ -70,7 +70,8 @@ class Verifier:
             decoded = jwt.decode(token, self._keys, algorithms=ALGORITHMS)
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_SECONDS,
-                iss={"essential": True, "value": self.issuer},
+                # Ours is kept without the slash at its end, which some issuers have.
+                iss={"essential": True, "values": [self.issuer, f"{self.issuer}/"]},
                 aud={"essential": True, "value": audience or self.audience},
                 sub={"essential": True},
                 exp={"essential": True},

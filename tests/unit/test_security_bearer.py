@@ -59,6 +59,17 @@ async def test_the_usual_signatures_are_believed(kind, how, alg):
         assert (await verifier.verify(token(signer, alg)))["sub"] == "osei"
 
 
+async def test_an_issuer_may_have_a_slash_at_its_end():
+    """Auth0's do: the document and the tokens name it so, and the setting is written "exactly as the document"."""
+    signer = key()
+    issuer = Issuer(signer)
+    issuer.issuer = f"{ISSUER}/"
+    async with issuer.verifier() as verifier:
+        assert (await verifier.verify(token(signer, iss=f"{ISSUER}/")))["sub"] == "osei"
+        with pytest.raises(BadToken):
+            await verifier.verify(token(signer, iss=f"{ISSUER}/other"))
+
+
 async def test_keys_are_asked_for_once_and_again_for_an_unknown_one(monkeypatch):
     old, new = key(kid="old"), key(kid="new")
     issuer = Issuer(old)
