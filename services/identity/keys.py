@@ -1,6 +1,7 @@
 """The issuer's signing keys: ES256, sealed in the database, so that replicas share them.
 
-The promise: a key signs for 90 days and is published until nothing that it signed is valid any more.
+The promise: a key signs for 90 days and is published until nothing that it signed is valid any more. It is published
+for a while before it signs: no process of identity, and no service, meets a signature by a key that it doesn't know.
 """
 
 import json
@@ -17,6 +18,8 @@ from shared.security.sealing import open_record, seal_record
 
 ALGORITHM = "ES256"
 SIGNS_FOR = timedelta(days=90)
+AHEAD = timedelta(hours=1)
+"""Each process reads the keys every five minutes, and services take over what is published within ten."""
 PURPOSE = "signing-keys"
 
 
@@ -51,7 +54,8 @@ async def load(conn: asyncpg.Connection, keyring: Keyring, *, signs_for: timedel
             await repository.add_key(conn, str(key.kid), seal_record(keyring, record, purpose=PURPOSE))
             rows = await repository.keys(conn)
     keys = tuple(ECKey.import_key(json.loads(open_record(keyring, sealed, purpose=PURPOSE))) for _, sealed, _ in rows)
-    return SigningKeys(keys[0], keys)
+    known = datetime.now(UTC) - AHEAD
+    return SigningKeys(next((key for key, row in zip(keys, rows, strict=True) if row[2] < known), keys[-1]), keys)
 
 
 def _current(rows: list[tuple[str, str, datetime]], signs_for: timedelta) -> bool:

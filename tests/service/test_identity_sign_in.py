@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from services.identity.issuer import Issuer
 from shared.security.bearer import BadToken, Verifier
 from tests.support.sign_in import PASSWORD, Browser, Client, claims_of, enrol, sign_in
 
@@ -297,6 +298,23 @@ async def test_keys_rotate_and_old_tokens_stay_good(world, identity, client, bro
         again = await browser.get(client.authorize_url())
         fresh = (await client.exchange(client.code_of(again))).json()
         assert (await verifier.verify(fresh["access_token"]))["sub"] == "osei"
+
+
+async def test_a_new_key_is_known_everywhere_before_it_signs(world, identity):
+    """Two processes of identity: what one makes, the other publishes minutes later."""
+    published = {key["kid"] for key in (await identity.http.get("/jwks")).json()["keys"]}
+    async with world.connection() as conn:
+        await conn.execute("update identity.signing_keys set created_at = created_at - interval '91 days'")
+    other = Issuer(identity.service.state.settings, identity.service.keyring)
+    async with world.connection("identity") as conn, conn.transaction():
+        keys = (await other.provider(conn)).keys
+    fresh = {key.kid for key in keys.published} - published
+    assert len(fresh) == 1
+    assert keys.active.kid in published
+    async with world.connection("identity") as conn, conn.transaction():
+        await conn.execute("update signing_keys set created_at = now() - interval '2 hours' where kid = $1", *fresh)
+        other._loaded = float("-inf")
+        assert {(await other.provider(conn)).keys.active.kid} == fresh
 
 
 async def test_a_problem_speaks_the_readers_language(identity, browser):
