@@ -119,7 +119,7 @@ _often = lru_cache(8_192)(UUID)  # the same people and journeys come again and a
 
 @lru_cache(1_024)
 def _type(value: str) -> str:
-    if len(value.split(".")) != 4 or len(value) > 128:
+    if len(value.split(".")) != 4 or len(value) > 128 or not value.isprintable():
         raise ValueError(value)
     return value
 

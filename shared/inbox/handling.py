@@ -279,9 +279,13 @@ class Handling:
         except ValueError:
             await self._give_up(record, None, "not a request", "passage.control.v1 takes ReplayRequested")
             return
-        if request.source == self._service:
+        if request.source != self._service:
+            return
+        try:
             async with self._open() as uow:
                 await cursor.request_subject(uow.conn, request.subject, request.from_sequence, request.group)
+        except asyncpg.DataError:  # a number or a name that no log can hold: it would come again for ever
+            await self._give_up(record, None, "not a request", "it asks for what no log can hold")
 
     async def decide(self, letter: Wanted) -> None:
         """Do what a person wants of a dead letter: apply it again, or go past it."""

@@ -1,6 +1,7 @@
 """What cannot be used: kept with its reason, nothing swallowed, and no other held up by it."""
 
 import asyncio
+import json
 import os
 import random
 from collections.abc import Awaitable, Callable
@@ -193,3 +194,31 @@ async def test_dead_letters_open_with_the_clinics_key_only(keyring: Keyring, oth
     assert "Secret" not in sealed
     with pytest.raises(Unsealable):
         dead_letters.unseal(other_keyring, sealed, topic="t", partition=0, offset=1)
+
+
+@pytest.mark.parametrize(("sequence", "group"), [(2**70, "g"), (1, "g\x00")])
+async def test_a_request_that_no_log_can_answer_stops_nobody(
+    make: Make, send: Send, intake: Service, sequence: int, group: str
+) -> None:
+    consumes, _ = recorder(LeadCreated)
+    asked = {"source": "assessment", "subject": str(new_id()), "from_sequence": sequence, "group": group}
+    async with running(make("assessment", consumes=consumes)) as assessment:
+        await send(CONTROL, None, json.dumps(asked))
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(assessment, patient), equals=[1])
+        [letter] = await eventually(lambda: rows(assessment, LETTERS))
+        assert letter["reason"] == "not a request"
+        assert await rows(assessment, "select from replay_requests") == []
+
+
+async def test_an_event_whose_type_no_table_can_hold_stops_nobody(make: Make, send: Send, intake: Service) -> None:
+    consumes, _ = recorder(LeadCreated)
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        odd = envelope_of(
+            "intake", new_id(), 2, "passage.intake.Lead\x00Created.v1"
+        )  # ahead of its first: to be parked
+        await send("passage.intake.v1", odd, "{}")
+        patient = await create_lead(intake)
+        await eventually(lambda: sequences(dashboard, patient), equals=[1])
+        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
+        assert letter["reason"] == "not an event"
