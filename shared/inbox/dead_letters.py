@@ -16,6 +16,7 @@ from shared.consuming import Record
 from shared.contracts.envelope import Envelope
 from shared.inbox.positions import NUMBER
 from shared.security.keyring import Keyring
+from shared.security.keys import EMPTY
 from shared.security.sealing import open_record, seal_record
 
 # What comes back after it was settled comes from a rebuild, which goes through the past again: a decision to go past it
@@ -34,8 +35,12 @@ WANTED = """
 select id, source, subject, sequence, record, topic, partition, "offset", wanted, wanted_by, note from dead_letters
  where resolved_at is null and wanted is not null order by id limit 100
 """
+# Of whoever was erased while it waited, it keeps no more than the others do: that it was, not what was in it.
 RESOLVE = """
-update dead_letters set resolved_at = clock_timestamp(), resolution = $2, resolved_by = $3 where id = $1
+update dead_letters d
+   set resolved_at = clock_timestamp(), resolution = $2, resolved_by = $3,
+       record = case when exists (select from tombstones t where t.subject = d.subject) then $4 else record end
+ where id = $1
 """
 REFUSED = "update dead_letters set wanted = null, note = 'failed again' where id = $1"
 
@@ -122,9 +127,10 @@ async def wanted(conn: asyncpg.Connection, keyring: Keyring) -> list[Wanted]:
     ]
 
 
-async def resolve(conn: asyncpg.Connection, letter: Wanted) -> None:
+async def resolve(conn: asyncpg.Connection, keyring: Keyring, letter: Wanted) -> None:
     """It has been replayed or dropped."""
-    await conn.execute(RESOLVE, letter.id, "replayed" if letter.wanted == "replay" else "dropped", letter.wanted_by)
+    how = "replayed" if letter.wanted == "replay" else "dropped"
+    await conn.execute(RESOLVE, letter.id, how, letter.wanted_by, seal_record(keyring, EMPTY))
 
 
 async def refuse(conn: asyncpg.Connection, letter_id: UUID) -> None:

@@ -299,7 +299,7 @@ class Handling:
             done = await self._stands_past(letter)
         async with self._open() as uow:
             if done:
-                await dead_letters.resolve(uow.conn, letter)
+                await dead_letters.resolve(uow.conn, self._keyring, letter)
             else:
                 await dead_letters.refuse(uow.conn, letter.id)
         if letter.subject:

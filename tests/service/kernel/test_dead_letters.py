@@ -114,6 +114,27 @@ async def test_a_handler_that_was_wrong_is_mended_and_the_dead_letter_replayed(i
         await eventually(lambda: rows(dashboard, "select from dead_letters where resolution = 'replayed'"))
 
 
+async def test_a_letter_about_somebody_who_was_erased_meanwhile_keeps_nothing_once_it_is_settled(
+    intake: Service, make: Make
+) -> None:
+    """It carries the key of what was said about them, which their erasure destroys everywhere else."""
+    consumes = Consumes()
+
+    @consumes(LeadCreated)
+    async def on_lead_created(_uow: UnitOfWork, _event: LeadCreated, _at: Envelope) -> None:
+        raise Permanent("nobody can use this")
+
+    async with running(make("dashboard", consumes=consumes)) as dashboard:
+        patient = await create_lead(intake)
+        [letter] = await eventually(lambda: rows(dashboard, LETTERS))
+        async with dashboard.transaction(actor="test") as uow:
+            await uow.keys.destroy(patient)
+            assert await letters.decide(uow.conn, dashboard.keyring, letter["id"], "drop", actor="staff:ops")
+        [letter] = await eventually(lambda: rows(dashboard, "select * from dead_letters where resolution = 'dropped'"))
+        record = dead_letters.unseal(dashboard.keyring, letter["record"], topic="t", partition=0, offset=0)
+        assert (record.value, record.key, record.headers) == (b"", None, ())
+
+
 async def test_a_rebuild_goes_past_what_a_person_went_past(intake: Service, make: Make) -> None:
     consumes, _ = recorder(LeadCreated, LeadClosed)
 
