@@ -13,7 +13,8 @@ from shared.security.bearer import IssuerAway, Verifier
 from shared.settings import SignInSettings
 
 SCOPE = "openid profile email"
-REFUSALS = range(400, 500)
+REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}
+"""Not those that only say "later": nobody is signed out because much is going on at the issuer."""
 
 
 class Refused(Exception):
