@@ -244,13 +244,17 @@ class Service:
         except Exception as error:
             assert current is not None
             log.warning("timer_failed", kind=current.kind, subject=str(current.subject), exc_info=error)
+            self._note_late(current)  # what never fires is late too, and somebody has to hear of it
             async with self._system() as uow:
                 await timer_rows.put_off(uow.conn, current, type(error).__name__)
             return 1  # the others of this batch were rolled back with it; the next round takes them again
         for timer in due:
             metrics.TIMERS_FIRED.labels(timer.kind).inc()
-            metrics.TIMERS_LATE.observe(max(0.0, (self.clock.now() - timer.due_at).total_seconds()))
+            self._note_late(timer)
         return len(due)
+
+    def _note_late(self, timer: timer_rows.Timer) -> None:
+        metrics.TIMERS_LATE.observe(max(0.0, (self.clock.now() - timer.due_at).total_seconds()))
 
     async def wait_for_timers(self) -> None:
         """Until something may be due: the next timer's moment, or the poll, which sees those that were set since."""

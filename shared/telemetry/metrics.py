@@ -48,7 +48,7 @@ CONSUMER_LAG = Gauge(
 TIMERS_FIRED = Counter("passage_timers_fired_total", "Timers that fired, by kind.", ["kind"], registry=REGISTRY)
 TIMERS_LATE = Histogram(
     "passage_timers_late_seconds",
-    "How long after its due time a timer fired, in business time.",
+    "How long after its due time a timer fired, or failed and was put off, in business time.",
     registry=REGISTRY,
     buckets=(0.1, 0.5, 1, 5, 30, 60, 300, 900, 3_600, 21_600, 86_400),
 )

@@ -11,6 +11,7 @@ from shared.clock import FixedClock
 from shared.ids import new_id
 from shared.service import Service
 from shared.tasks import close_by_id, close_task, open_tasks, raise_task
+from shared.telemetry import metrics
 from shared.timers import Timer, Timers, cancel_timers, set_timer
 from shared.uow import UnitOfWork
 from tests.support.kernel import create_lead, running, updated
@@ -77,6 +78,25 @@ async def test_one_that_fails_is_put_off_and_the_others_fire(make: Make) -> None
                 return row["error"], row["tried"]
 
         await eventually(visible, equals=("ValueError", True))
+
+
+async def test_one_that_fails_again_and_again_is_late_for_whoever_looks_at_the_figures(make: Make) -> None:
+    """Nobody is told by what never fires, and the alert looks at nothing else."""
+    timers = Timers()
+
+    @timers("reminder")
+    async def on_reminder(_uow: UnitOfWork, _timer: Timer) -> None:
+        raise ValueError("a bug")
+
+    def late() -> float:
+        return metrics.REGISTRY.get_sample_value("passage_timers_late_seconds_sum") or 0.0
+
+    before = late()
+    async with running(make("intake", timers=timers, clock=FixedClock(NOON))) as service:
+        async with service.transaction(actor="test") as uow:
+            two_hours_ago = NOON - timedelta(hours=2)
+            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="bad", due_at=two_hours_ago)
+        await eventually(lambda: late() - before >= 7_200)
 
 
 async def test_setting_again_moves_and_cancelling_takes_back(make: Make) -> None:
