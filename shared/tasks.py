@@ -36,7 +36,7 @@ returning id, patient_id, kind
 """
 CLOSE_OF_PATIENT = """
 update tasks set closed_at = $2, how = 'fact', outcome = $3, closed_by = $4
- where patient_id = $1 and closed_at is null
+ where (patient_id = $1 or subject = $1) and closed_at is null
 returning id, patient_id, kind
 """
 CLOSE_BY_PERSON = """
