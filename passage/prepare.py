@@ -26,8 +26,6 @@ from shared.db.roles import provide_clock, provision
 from shared.security.keyring import Keyring
 
 PATIENCE_SECONDS = 60.0
-REFILL_ROUNDS = 12
-REFILL_SECONDS = 5.0
 _EXISTS = "select exists (select from pg_database where datname = $1)"
 _CREATE = 'create database "passage"'
 
@@ -41,17 +39,10 @@ async def prepare() -> None:
 
 
 async def refill() -> None:
-    """The broker forgot everything: its topics again, and what consumers still need.
-
-    Asked again for as long as somebody is behind: a consumer that still holds a position of the broker that is gone can
-    read past what was published again.
-    """
+    """The broker forgot everything: its topics again, and what consumers still need. None of them runs."""
     await _prepare_broker()
     async with connected(setting(OWNER_URL)) as connection:
-        for _ in range(REFILL_ROUNDS):
-            if not await recover(connection, by="refill"):
-                break
-            await asyncio.sleep(REFILL_SECONDS)
+        await recover(connection, by="refill")
 
 
 async def _prepare_broker() -> None:

@@ -165,7 +165,10 @@ class Stack:
             for name, part in (("broker", self.broker), ("postgres", self.postgres)):
                 await asyncio.to_thread(part.wait)
                 forgets = name == "broker" and not self.broker.durable
-                self._supervisor.add(name, _launcher(part), part.program, self._refill_broker if forgets else None)
+                if forgets:
+                    self._supervisor.add(name, _launcher(part), part.program, self._refill_broker, leans=CONSUMERS)
+                else:
+                    self._supervisor.add(name, _launcher(part), part.program)
             self.teller.step("Preparing database, topics and staff accounts")
             await self._finish(preparing)
         except BaseException:
@@ -218,16 +221,14 @@ class Stack:
             raise StartFailed(f"preparing failed:\n{program.last_lines()}")
 
     async def _refill_broker(self) -> None:
-        """The embedded broker forgot everything: topics again, consumers from the start, and what they still need.
+        """The embedded broker forgot everything: topics again, and what consumers still need.
 
-        Consumers are started anew: one that goes on would wait at a position that the new broker has yet to reach, and
-        the embedded broker doesn't tell it so.
+        None of them runs meanwhile: it refuses nobody, so one that went on would tell it offsets of the broker before,
+        wait for ever at a position that this one has yet to reach, or write to a topic that is just being made.
         """
         assert self.broker is not None
         await asyncio.to_thread(self.broker.wait)
-        refilling = self._prepare("refill")
-        await self._supervisor.restart(CONSUMERS)
-        await self._finish(refilling)
+        await self._finish(self._prepare("refill"))
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS

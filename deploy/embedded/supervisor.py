@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from deploy.embedded.processes import Program, StartFailed
 LOOK_EVERY_SECONDS = 0.2
 CALM_SECONDS = 30.0
 """A process that ran this long starts with a clean record."""
+
+PLANNED_SECONDS, HOLD_SECONDS = 10.0, 5.0
+"""How long a process has to end by itself: when that was planned, and when what it leans on is gone."""
 
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -32,12 +35,16 @@ class Silent:
 
 @dataclass(slots=True)
 class Member:
-    """One supervised process and its record. `recover` is run after each new start, until it succeeds."""
+    """One supervised process and its record. `recover` is run after each new start, until it succeeds.
+
+    What `leans` on it is ended before it starts again, and started once it has recovered.
+    """
 
     name: str
     launch: Callable[[], Program]
     program: Program
     recover: Callable[[], Awaitable[None]] | None = None
+    leans: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
     failures: int = 0
     again_at: float | None = None
@@ -59,9 +66,10 @@ class Supervisor:
         launch: Callable[[], Program],
         program: Program,
         recover: Callable[[], Awaitable[None]] | None = None,
+        leans: tuple[str, ...] = (),
     ) -> None:
         """Look after a program that runs already."""
-        self.members[name] = Member(name, launch, program, recover)
+        self.members[name] = Member(name, launch, program, recover, leans)
 
     def begin(self) -> None:
         self._watching = asyncio.create_task(self._watch(), name="supervisor")
@@ -74,11 +82,8 @@ class Supervisor:
     async def restart(self, names: Iterable[str]) -> None:
         """End these and start them again, as planned: no crash, no pause."""
         members = [self.members[name] for name in names]
-        for member in members:
-            member.again_at = math.inf
-        await asyncio.gather(*(asyncio.to_thread(member.program.stop) for member in members))
-        for member in members:
-            member.again_at = time.monotonic()
+        await self._hold(members, patience=PLANNED_SECONDS)
+        _let_go(members)
 
     async def _watch(self) -> None:
         while True:
@@ -102,6 +107,7 @@ class Supervisor:
         )
 
     async def _again(self, member: Member) -> None:
+        await self._hold(self._leaning_on(member), patience=HOLD_SECONDS)
         member.again_at = None
         member.started = time.monotonic()
         try:
@@ -112,6 +118,15 @@ class Supervisor:
             await _cancelled([member.recovering])
             member.recovering = asyncio.create_task(self._recover(member))
         self._changed()
+
+    def _leaning_on(self, member: Member) -> list[Member]:
+        return [self.members[name] for name in member.leans]
+
+    async def _hold(self, members: Sequence[Member], *, patience: float) -> None:
+        """End these until they are let go: no crash, and no start however long it takes."""
+        for member in members:
+            member.again_at = math.inf
+        await asyncio.gather(*(asyncio.to_thread(member.program.stop, patience=patience) for member in members))
 
     async def _recover(self, member: Member) -> None:
         """Until it succeeds, or its member has ended again: then the next start recovers."""
@@ -124,7 +139,13 @@ class Supervisor:
                 self._teller().trouble(f"{member.name}: {error}")
                 await asyncio.sleep(BACK_OFF_SECONDS[1])
             else:
+                _let_go(self._leaning_on(member))
                 return
+
+
+def _let_go(members: Iterable[Member]) -> None:
+    for member in members:
+        member.again_at = time.monotonic()
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None] | None]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.embedded.plan import Plan
 from deploy.embedded.processes import StartFailed
-from deploy.embedded.stack import DEMO, Stack
+from deploy.embedded.stack import CONSUMERS, DEMO, Stack
 from deploy.embedded.wiring import PROCESSES
 from passage.recover import READERS
 from shared.db.migrate import SERVICES
@@ -116,8 +116,11 @@ async def test_what_the_broker_forgot_is_published_again_for_whoever_still_needs
     patient = await send_lead(running, "(801) 555-0171")
     await eventually(lambda: behind(running, patient), equals=["dashboard"])
     before = running.members["broker"].program.pid
+    readers = [running.members[name].program for name in CONSUMERS]
     running.kill("broker")
     await eventually(lambda: running.members["broker"].program.pid != before, timeout=30)
+    # the new one would believe what they remember of the old one
+    assert not any(reader.running for reader in readers)
     dashboard.send(signal.SIGCONT)
     await eventually(lambda: behind(running, patient), equals=[], timeout=90)
 
