@@ -67,6 +67,8 @@ class Live:
         self.cursor = 0
         self.revision = 0
         """Counts what was taken over, for those who keep something made of it."""
+        self.touched: set[UUID] = set()
+        """Who in `people` is new, another or gone; emptied by the one who keeps them in order."""
         self._alone: dict[UUID, Patient] = {}
         self._absorbed: dict[UUID, set[UUID]] = {}
         self._ready = asyncio.Event()
@@ -188,6 +190,7 @@ class Live:
             self._absorbed.setdefault(self.survivor(absorbed), set()).add(absorbed)
 
     def _join(self, touched: Collection[UUID], boxes: dict[UUID, Box]) -> None:
+        self.touched.update(touched)
         for patient_id in touched:
             if patient_id in self.aliases or patient_id not in self._alone:
                 self.people.pop(patient_id, None)

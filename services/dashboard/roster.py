@@ -1,7 +1,13 @@
-"""Everybody by stage, who is needed most first; kept in order, and only what changed is put in its place anew."""
+"""Everybody by stage, who is needed most first; kept in order, and only what changed is put in its place anew.
 
+The promise: a look costs what changed since the last one, however many people there are.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from services.dashboard.domain.board import COLUMNS, Card, Stage, card
@@ -9,17 +15,18 @@ from services.dashboard.live import Live, Person
 
 Order = tuple[bool, datetime, str, UUID]
 CARD_SECONDS = 15
-"""After so long a card is made anew: deadlines pass."""
+"""After so long a card on the board is made anew: deadlines pass."""
+_BEFORE_ALL = UUID(int=0)
+_order = attrgetter("order")
 
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """Somebody in their place. `turn` is the stretch of time for which the card was made."""
+    """Somebody in their place."""
 
     person: Person
     card: Card
     order: Order
-    turn: int
 
 
 class Roster:
@@ -30,6 +37,8 @@ class Roster:
         self.coming: tuple[datetime, str] | None = None
         """The next booked moment, and who comes then."""
         self._entries: dict[UUID, Entry] = {}
+        self._turns: list[set[UUID]] = [set() for _ in range(CARD_SECONDS)]
+        """Who is in a column, by the second of their own at which their card is made anew: not the same one for all."""
         self._looked = (-1, -1)
 
     def look(self, live: Live, now: datetime) -> None:
@@ -37,49 +46,60 @@ class Roster:
         seconds = int(now.timestamp())
         if self._looked == (live.revision, seconds):
             return
+        changed, live.touched = live.touched | self._due(self._looked[1], seconds), set()
         self._looked = (live.revision, seconds)
-        unsorted: set[Stage] = set()
-        entries, changed = self._entries, False
-        if len(entries) != len(live.people) or entries.keys() != live.people.keys():
-            for gone in entries.keys() - live.people.keys():
-                unsorted.add(entries.pop(gone).card.stage)
-            changed = True
-        for patient_id, person in live.people.items():
-            entry = entries.get(patient_id)
-            turn = _turn(patient_id, seconds)
-            if entry is not None and entry.person is person and entry.turn == turn:
-                continue
-            changed = True
-            unsorted |= self._renew(person, entry, now, turn)
-        if changed:
-            self._sort(unsorted, now)
+        for patient_id in changed:
+            self._renew(patient_id, live.people.get(patient_id), now)
+        self.coming = min(self._ahead(now), default=None)
 
-    def _renew(self, person: Person, entry: Entry | None, now: datetime, turn: int) -> set[Stage]:
-        """The stages whose order may be another."""
+    def _due(self, before: int, seconds: int) -> set[UUID]:
+        passed = seconds - before
+        if not 0 <= passed < CARD_SECONDS:  # the clock was moved, or nobody looked for a while
+            passed = CARD_SECONDS
+        return set().union(*(self._turns[(seconds - back) % CARD_SECONDS] for back in range(passed)))
+
+    def _renew(self, patient_id: UUID, person: Person | None, now: datetime) -> None:
+        entry = self._entries.get(patient_id)
+        if person is None:
+            if entry is not None:
+                self._take_out(entry)
+                del self._entries[patient_id]
+            return
         made = card(person.patient, now)
-        order = (not made.hot, made.order or now, person.name, person.patient_id)
+        order = (not made.hot, made.order or now, person.name, patient_id)
         if entry is None:
-            self._entries[person.patient_id] = Entry(person, made, order, turn)
-            return {made.stage}
-        before = entry.card.stage
-        moved = before is not made.stage or entry.order != order
-        entry.person, entry.card, entry.order, entry.turn = person, made, order, turn
-        return {before, made.stage} if moved else set()
+            entry = self._entries[patient_id] = Entry(person, made, order)
+            self._put_in(entry)
+        elif entry.card.stage is made.stage and entry.order == order:
+            entry.person, entry.card = person, made
+        else:
+            self._take_out(entry)
+            entry.person, entry.card, entry.order = person, made, order
+            self._put_in(entry)
 
-    def _sort(self, unsorted: set[Stage], now: datetime) -> None:
-        found: dict[Stage, list[Entry]] = {stage: [] for stage in unsorted if stage in self.columns}
-        if found:
-            for entry in self._entries.values():
-                if entry.card.stage in found:
-                    found[entry.card.stage].append(entry)
-            for entries in found.values():
-                entries.sort(key=lambda it: it.order)
-            self.columns.update(found)
-        booked = (*self.columns[Stage.COURSE], *self.columns[Stage.CONSULTATION])
-        ahead = ((it.card.at, it.person.name) for it in booked if it.card.at is not None and not it.card.since)
-        self.coming = min((it for it in ahead if it[0] > now), default=None)
+    def _put_in(self, entry: Entry) -> None:
+        column = self.columns.get(entry.card.stage)
+        if column is not None:  # who is closed stands in none
+            insort(column, entry, key=_order)
+            self._turn_of(entry).add(entry.person.patient_id)
 
+    def _take_out(self, entry: Entry) -> None:
+        column = self.columns.get(entry.card.stage)
+        if column is not None:
+            del column[bisect_left(column, entry.order, key=_order)]
+            self._turn_of(entry).discard(entry.person.patient_id)
 
-def _turn(patient_id: UUID, seconds: int) -> int:
-    """Each has a second of their own at which their card is made anew, so that it is not the same one for all."""
-    return (seconds + patient_id.int % CARD_SECONDS) // CARD_SECONDS
+    def _turn_of(self, entry: Entry) -> set[UUID]:
+        return self._turns[entry.person.patient_id.int % CARD_SECONDS]
+
+    def _ahead(self, now: datetime) -> Iterator[tuple[datetime, str]]:
+        """The first booked moment among those who are needed now, and among the others: each are in order of time."""
+        for column in (self.columns[Stage.COURSE], self.columns[Stage.CONSULTATION]):
+            for calm in (False, True):
+                first = bisect_left(column, (calm, now, "", _BEFORE_ALL), key=_order)
+                for entry in (column[place] for place in range(first, len(column))):
+                    if entry.order[0] is not calm:
+                        break
+                    if entry.card.at is not None and not entry.card.since and entry.card.at > now:
+                        yield entry.card.at, entry.person.name
+                        break
