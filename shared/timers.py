@@ -32,9 +32,10 @@ delete from timers where (kind, subject, occurrence) in (
      order by due_at limit $3 for update skip locked)
 returning kind, subject, occurrence, due_at, data::text as data
 """
+# Two to the number of tries is more than an interval holds after half a day of trying.
 PUT_OFF = """
 update timers set attempts = attempts + 1, error = $4,
-       not_before = now() + least(interval '1 second' * power(2, attempts), interval '10 minutes')
+       not_before = now() + least(interval '1 second' * power(2, least(attempts, 10)), interval '10 minutes')
  where kind = $1 and subject = $2 and occurrence = $3
 """
 NEXT_DUE = "select min(due_at) from timers where kind = any($1) and due_at > coalesce($2, '-infinity'::timestamptz)"

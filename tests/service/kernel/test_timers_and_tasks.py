@@ -80,6 +80,36 @@ async def test_one_that_fails_is_put_off_and_the_others_fire(make: Make) -> None
         await eventually(visible, equals=("ValueError", True))
 
 
+async def test_one_that_has_failed_for_days_is_put_off_too_and_holds_up_no_other(make: Make) -> None:
+    fired: list[str] = []
+    timers = Timers()
+
+    @timers("reminder")
+    async def on_reminder(uow: UnitOfWork, timer: Timer) -> None:
+        if timer.occurrence == "bad":
+            raise ValueError("a bug")
+        fired.append(timer.occurrence)
+
+    async with running(make("intake", timers=timers, clock=FixedClock(NOON - timedelta(hours=1)))) as service:
+        async with service.transaction(actor="test") as uow:
+            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="bad", due_at=NOON - timedelta(days=9))
+            await uow.conn.execute("update timers set attempts = 2000, not_before = now() + interval '1 second'")
+            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="good", due_at=NOON - timedelta(hours=2))
+
+        async def tried() -> tuple[int, bool]:
+            async with service.reading() as uow:
+                row = await uow.conn.fetchrow(
+                    "select attempts, not_before < now() + interval '11 minutes' as soon from timers"
+                    " where occurrence = 'bad' and not_before > now() + interval '9 minutes'"
+                )
+                return (0, False) if row is None else (row["attempts"], row["soon"])
+
+        await eventually(tried, equals=(2001, True))
+        async with service.transaction(actor="test") as uow:
+            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="after", due_at=NOON - timedelta(hours=2))
+        await eventually(lambda: fired, equals=["good", "after"])
+
+
 async def test_one_that_fails_again_and_again_is_late_for_whoever_looks_at_the_figures(make: Make) -> None:
     """Nobody is told by what never fires, and the alert looks at nothing else."""
     timers = Timers()
