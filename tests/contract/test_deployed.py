@@ -93,6 +93,13 @@ def test_nothing_but_caddy_is_published_beyond_this_machine():
         assert compose()["networks"][closed]["internal"] is True
 
 
+@pytest.mark.parametrize("name", ["intake", "assessment", "notifications", "dashboard", "caddy", "prometheus"])
+def test_who_speaks_with_others_elsewhere_has_a_way_out(name):
+    """Vendors, the clinic's own issuer, who gives certificates, and the Alertmanager that tells a person."""
+    asked = service(name)["networks"]
+    assert [one for one in asked if not compose()["networks"][one].get("internal")], name
+
+
 def test_nothing_depends_on_what_a_profile_brings():
     optional = {name for name, told in compose()["services"].items() if "profiles" in told}
     assert optional == {"grafana", "sandbox", "passage"}
