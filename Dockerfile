@@ -26,7 +26,8 @@ COPY services services
 COPY passage passage
 COPY deploy deploy
 COPY --from=frontend /app/shared/web/vendor shared/web/vendor
-RUN rm pyproject.toml uv.lock && /opt/venv/bin/python -m compileall -q .
+# Modes come with the files: checked out under a strict umask they would be their owner's only, and not the service's.
+RUN rm pyproject.toml uv.lock && /opt/venv/bin/python -m compileall -q . && chmod -R a+rX .
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="Passage" org.opencontainers.image.licenses="Apache-2.0"

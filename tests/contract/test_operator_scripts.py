@@ -1,11 +1,12 @@
 """The operator's scripts where no engine is: a `docker` that writes down what it is asked, and in which order."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
-from tests.support.deployed import ROOT
+from tests.support.deployed import ROOT, compose
 
 ENGINE = """#!/usr/bin/env bash
 echo "$*" >>"$ASKED"
@@ -35,7 +36,7 @@ def operator(tmp_path):
         command = [str(scripts / script), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
-        return asked.read_text().splitlines()
+        return asked.read_text().splitlines() if asked.exists() else []
 
     return run
 
@@ -48,3 +49,22 @@ def test_a_backup_is_restored_on_a_machine_on_which_nothing_was_built_yet(operat
     roles = next(number for number, one in enumerate(asked) if one.endswith("passage roles"))
     assert ("compose build" in asked[:roles]) is not built
     assert asked[-1] == "compose up -d --wait"
+
+
+def test_what_containers_mount_is_readable_though_it_was_checked_out_under_a_strict_umask(operator, tmp_path):
+    mounts = {
+        one.split(":")[0].removeprefix("./")
+        for told in compose()["services"].values()
+        for one in told.get("volumes", [])
+        if one.startswith("./")
+    } | {"deploy/clinics"}
+    here = tmp_path / "clinic"
+    for mount in mounts:
+        shutil.copytree(ROOT / mount, here / mount)
+    for one in [path for mount in mounts for path in [here / mount, *(here / mount).rglob("*")]]:
+        one.chmod(0o700 if one.is_dir() or one.name == "start" else 0o600)
+    operator("readable", built=True)
+    for mount in mounts:
+        for one in [here / mount, *(here / mount).rglob("*")]:
+            wanted = 0o755 if one.is_dir() or one.name == "start" else 0o644
+            assert one.stat().st_mode & 0o777 == wanted, one
