@@ -1,6 +1,7 @@
 """`passage doctor`: each line is what the tables say, with what to do next, and the exit code is the worst of them."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +113,22 @@ async def test_a_long_writing_transaction_is_named(world, owner, monkeypatch):
     assert told.level is Level.LOOK
     assert f"process {pid}" in told.details[0]
     assert f"pg_terminate_backend({pid})" in told.do
+
+
+@pytest.mark.parametrize(("free", "level"), [(0.5, Level.FINE), (0.15, Level.LOOK), (0.05, Level.ACT)])
+async def test_a_disk_that_fills_is_seen_from_a_container_of_its_own_too(owner, monkeypatch, free, level):
+    """The command line's container has none of the database's files; its own disk is the one that holds the volumes."""
+
+    def usage(path):
+        if str(path) != "/":
+            raise FileNotFoundError(path)
+        return SimpleNamespace(total=100 * 2**30, free=int(free * 100 * 2**30))
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    told = await only(house.storage(owner), "disk")
+    assert told.level is level
+    assert f"{free * 100:.1f} GiB of 100.0 GiB free where this runs" in told.figure
+    assert bool(told.do) is (level is not Level.FINE)
 
 
 async def test_a_service_tells_its_clock_and_its_reasons(world, owner):
