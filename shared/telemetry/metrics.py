@@ -1,6 +1,8 @@
 """Every metric of a Passage process, on one registry. Labels are services, topics and codes; never a person."""
 
+import os
 import shutil
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -77,6 +79,29 @@ def _free_share() -> float:
 
 
 DISK_FREE.set_function(_free_share)
+
+MEMORY_LIMIT = Gauge(
+    "passage_memory_limit_bytes",
+    "How much memory this process may use before it is ended: its container's limit, else all that the machine has.",
+    registry=REGISTRY,
+)
+CGROUP = Path("/sys/fs/cgroup")
+"""As a container sees its own: the second version's file, then the first's."""
+
+
+def memory_limit() -> int:
+    """Bytes. A limit above what the machine has is none."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            told = (CGROUP / name).read_text().strip()
+        except OSError:
+            continue
+        return min(machine, int(told)) if told.isdigit() else machine
+    return machine
+
+
+MEMORY_LIMIT.set_function(memory_limit)
 
 
 def exposition() -> bytes:

@@ -102,7 +102,12 @@ async def test_4_new_passwords_and_a_new_token_take_a_command_each(stack):
     assert held == "a-new-token-of-the-vendor"
 
 
-async def test_5_old_months_are_archived_and_come_back(stack, tmp_path):
+def test_5_the_dashboard_gets_more_memory(stack):
+    stack.follow("More memory for the dashboard")
+    assert stack.inspect("dashboard", "{{.HostConfig.Memory}} {{.State.Health.Status}}") == [f"{768 * 2**20} healthy"]
+
+
+async def test_6_old_months_are_archived_and_come_back(stack, tmp_path):
     for source in ("intake", "assessment", "scheduling", "notifications"):
         stack.select(PARTITION.format(source=source))
         stack.select(LONG_AGO.format(source=source))
@@ -120,7 +125,7 @@ async def test_5_old_months_are_archived_and_come_back(stack, tmp_path):
     await eventually(lambda: ALL_WELL in stack.follow("Verify"), timeout=60)
 
 
-async def test_6_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(stack, say, tmp_path):
+async def test_7_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(stack, say, tmp_path):
     backup = stack.run("deploy/compose/backup", str(tmp_path)).strip()
     stack.compose("down", "--volumes")
     with a_small_disk(stack) as disk:
@@ -158,5 +163,5 @@ def a_small_disk(stack):
         stack.run("docker", "volume", "rm", "--force", volume)
 
 
-def test_7_every_procedure_of_the_runbook_was_followed(stack):
+def test_8_every_procedure_of_the_runbook_was_followed(stack):
     assert stack.followed == set(procedures())

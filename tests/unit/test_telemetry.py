@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 
 import pytest
 import structlog
@@ -113,3 +114,23 @@ def test_every_metric_that_operators_watch_is_exposed():
     more = "inbox_gaps_total dead_letters_total consumer_lag timers_fired_total timers_late_seconds http_seconds"
     for name in f"{names} {more}".split():
         assert f"passage_{name}" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "told", "limit"),
+    [
+        ("memory.max", "402653184\n", 402_653_184),
+        ("memory/memory.limit_in_bytes", "402653184\n", 402_653_184),
+        ("memory.max", "max\n", None),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+        ("", "", None),
+    ],
+)
+def test_the_limit_of_memory_is_the_containers_else_the_machines(monkeypatch, tmp_path, file, told, limit):
+    monkeypatch.setattr(metrics, "CGROUP", tmp_path)
+    if file:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(told)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert metrics.memory_limit() == (limit or machine)
+    assert metrics.REGISTRY.get_sample_value("passage_memory_limit_bytes") == (limit or machine)
