@@ -1,16 +1,18 @@
 """The board with 2,000 active patients: what a look at it costs, and how soon what happened is on 50 open ones.
 
 From the commit in intake, through its relay, Kafka, the dashboard's consumer and its read model, to the last of the 50
-streams that has the changed card itself; 100 events a second, all of them on cards that every board shows. Writer and
-reader are processes of their own that use the machine's monotonic clock and share its processors with all the rest.
+that has the changed card itself: one of them stands in a Chromium, where the card has to be in the page, the others are
+streams; 100 events a second, all of them on cards that every board shows. Writer, reader and browser are processes of
+their own that use the machine's monotonic clock and share its processors with all the rest.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from typing import Any
@@ -19,10 +21,12 @@ from uuid import UUID
 
 import httpx
 import uvloop
+from playwright.async_api import Browser
 
 from benchmarks.harness import Figure, Stage, plain, quantile
 from benchmarks.harness.events import fill, lead, own_box, way
 from benchmarks.harness.published import kernel_service, published, writing
+from benchmarks.harness.window import Window, painted, watching
 from benchmarks.latency import at_rate
 from shared.contracts.base import Event, Source
 from shared.contracts.intake import Channel, MessageReceived
@@ -30,6 +34,7 @@ from shared.http.issuer_client import Tokens
 from shared.http.staff_sessions import StaffSessions
 from shared.ids import new_id
 from shared.security.keyring import Keyring
+from tests.support.browser import CHROMIUM, launched
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -46,6 +51,7 @@ ROUND = re.compile(r'sse-connect="(/live/board\?round=[^"]+)"')
 """What the page itself connects to."""
 COOKIE = "passage_staff"
 LOOKS = 100
+PAINTS = 9
 MARKS = 100_000
 """What a round's marks begin at: a multiple of this, so that what an earlier round said is none of its own."""
 
@@ -61,14 +67,16 @@ async def measure(stage: Stage) -> list[Figure]:
             await eventually(lambda: owner.fetchval(TAKEN), equals=total, timeout=240)
         async with stage.process(world, "dashboard") as dashboard:
             cold, quiet = await _looks(dashboard.url, cookies[0])
-            rounds: list[list[float]] = []
-            busy: list[float] = []
-            for number in range(stage.rounds):
-                first = number * MARKS
-                spent, seen = await _round(world, dashboard.url, cookies, shown, seconds, first)
-                rounds.append(spent)
-                busy += seen
-    note = f"{patients:,} active patients, {BOARDS} boards, {RATE} events/s"
+            async with _chromium() as browser:
+                paints = await painted(browser, dashboard.url, (COOKIE, cookies[0]), PAINTS) if browser else []
+                done = [
+                    await _round(world, dashboard.url, cookies, shown, seconds, number * MARKS, browser=browser)
+                    for number in range(stage.rounds)
+                ]
+    rounds, windows = [one.spent for one in done], [one.window for one in done if one.window]
+    busy = [ms for one in done for ms in one.looks]
+    kind = "one of them in Chromium" if windows else "none of them in a browser: there is no Chromium here"
+    note = f"{patients:,} active patients, {BOARDS} boards, {kind}, {RATE} events/s"
     return [
         plain("first look after a start", "ms", [cold], at_most=50),
         plain("a look at the board, p50", "ms", [quantile(quiet, 0.5)], at_most=50),
@@ -76,7 +84,23 @@ async def measure(stage: Stage) -> list[Figure]:
         plain("a look while it changes, p99", "ms", [quantile(busy, 0.99)], note=note),
         plain("event → every open board, p50", "ms", [quantile(one, 0.5) for one in rounds], note=note),
         plain("event → every open board, p99", "ms", [quantile(one, 0.99) for one in rounds], at_most=150, note=note),
+        *(
+            [plain("event → the page in Chromium, p99", "ms", [quantile(one, 0.99) for one in windows])]
+            if windows
+            else []
+        ),
+        *([plain("first paint in Chromium, nothing cached", "ms", paints, at_most=300)] if paints else []),
     ]
+
+
+@asynccontextmanager
+async def _chromium() -> AsyncIterator[Browser | None]:
+    """The system's; None where there is none."""
+    if CHROMIUM is None:
+        yield None
+        return
+    async with launched() as browser:
+        yield browser
 
 
 async def _signed_in(world: World) -> list[str]:
@@ -126,12 +150,34 @@ async def _look(http: httpx.AsyncClient) -> float:
     return (time.perf_counter() - began) * 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Milliseconds: from a commit to the last open board and to the one in Chromium; of looks at it meanwhile."""
+
+    spent: list[float]
+    window: list[float]
+    looks: list[float]
+
+
 async def _round(
-    world: World, url: str, cookies: Sequence[str], shown: Sequence[UUID], seconds: float, first: int
-) -> tuple[list[float], list[float]]:
+    world: World,
+    url: str,
+    cookies: Sequence[str],
+    shown: Sequence[UUID],
+    seconds: float,
+    first: int,
+    *,
+    browser: Browser | None,
+) -> Round:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        boards = [await _open(stack, url, cookies[n % len(cookies)], LANGUAGES[n % 2], first) for n in range(BOARDS)]
+        window = None
+        if browser is not None:
+            window = await stack.enter_async_context(watching(browser, url, (COOKIE, cookies[0])))
+        boards = [
+            await _open(stack, url, cookies[n % len(cookies)], LANGUAGES[n % 2], first)
+            for n in range(BOARDS - bool(window))
+        ]
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
             writing = loop.run_in_executor(other, _write, world.wiring.settings("intake"), list(shown), seconds, first)
             looks = []
@@ -141,7 +187,26 @@ async def _round(
                     await asyncio.sleep(0.2)
             sent: dict[int, float] = await writing
         await eventually(lambda: all(board.latest >= max(sent) for board in boards), timeout=60)
-    return [(max(board.arrived[mark] for board in boards) - at) * 1_000 for mark, at in sent.items()], looks
+        page = await _stands_in(window, sent, first) if window else None
+    everywhere = [*boards, page] if page else boards
+    return Round(
+        [(max(board.arrived[mark] for board in everywhere) - at) * 1_000 for mark, at in sent.items()],
+        [(page.arrived[mark] - at) * 1_000 for mark, at in sent.items()] if page else [],
+        looks,
+    )
+
+
+async def _stands_in(window: Window, sent: Collection[int], first: int) -> "_Board":
+    """When each mark stood in the page, as soon as all of them do."""
+    page = _Board(first)
+
+    async def all_there() -> bool:
+        for mark, at in await window.seen():
+            page.seen(mark, at)
+        return page.arrived.keys() >= set(sent)
+
+    await eventually(all_there, timeout=60)
+    return page
 
 
 async def _open(stack: AsyncExitStack, url: str, cookie: str, language: str, first: int) -> "_Board":
@@ -174,10 +239,11 @@ class _Board(asyncio.Protocol):
         self.head = self.head or data
         text = self._rest + data
         for found in MARK.findall(text):
-            self._seen(int(found), now)
+            self.seen(int(found), now)
         self._rest = text[-16:]
 
-    def _seen(self, mark: int, now: float) -> None:
+    def seen(self, mark: int, now: float) -> None:
+        """The first time counts."""
         slot = mark % SHOWN
         for earlier in range(self._next[slot], mark + 1, SHOWN):
             self.arrived[earlier] = now

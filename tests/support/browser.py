@@ -1,10 +1,13 @@
 """Looking at pages as people do: a window on the dashboard, axe-core, pictures that are kept."""
 
 import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
 
 from shared.web.fetch import VENDOR
 from tests.support.dashboard import COOKIE, Desk
@@ -17,6 +20,23 @@ RULES = {
     "resultTypes": ["violations"],  # all of these; to list what is in order, too, takes three quarters of the time
 }
 PICTURES = "PASSAGE_TEST_PICTURES" in os.environ
+CHROMIUM = os.environ.get("PASSAGE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+"""The system's; None where there is none."""
+ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """Chromium without a window."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 class Window:
