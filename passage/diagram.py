@@ -4,6 +4,7 @@ Publishers come from the registry of contracts, consumers from each service's `c
 `python -m passage.diagram --write` renews it, `--check` says whether it is what the code says.
 """
 
+import ast
 import importlib
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,7 @@ Written from the code (`python -m passage.diagram --write`): what a service publ
 applied once, in its patient's order. Besides these, {READER_OF_ALL} reads everything. What is in an event:
 `/developers` on a running stack, or [shared/contracts/schemas](../shared/contracts/schemas).
 """
+NOT_YET = " *Declared and understood; nothing says it yet.*"
 
 
 def consumers() -> dict[str, Consumes]:
@@ -61,12 +63,14 @@ def _picture(groups: dict[str, Consumes]) -> Iterator[str]:
 
 def _events(groups: dict[str, Consumes]) -> Iterator[str]:
     for source in SOURCES:
+        made = made_by(source)
         yield f"## {source.capitalize()} says, on `{events_of(source)}`\n"
         yield "| Event | Which says | Read by |"
         yield "|---|---|---|"
         for event in EVENTS[source]:
             readers = [group for group, consumes in groups.items() if _reads(consumes, event, source)]
-            yield f"| {event.__name__} | {_says(event)} | {', '.join(readers)} |"
+            says = _says(event) + ("" if event.__name__ in made else NOT_YET)
+            yield f"| {event.__name__} | {says} | {', '.join(readers)} |"
         yield ""
 
 
@@ -87,6 +91,16 @@ def _topics(groups: dict[str, Consumes]) -> Iterator[str]:
 
 def _reads(consumes: Consumes, event: type[Event], source: Source) -> bool:
     return event.type_from(source) in consumes.handlers
+
+
+def made_by(source: Source) -> set[str]:
+    """What the service's own code makes, by name, and what the kernel makes for all: tasks."""
+    files = [*(ROOT / "services" / source).rglob("*.py"), ROOT / "shared" / "tasks.py"]
+    trees = [ast.walk(ast.parse(file.read_text(encoding="utf-8"))) for file in files]
+    called = [node.func for tree in trees for node in tree if isinstance(node, ast.Call)]
+    return {
+        one.id if isinstance(one, ast.Name) else one.attr for one in called if isinstance(one, ast.Name | ast.Attribute)
+    }
 
 
 def _says(event: type[Event]) -> str:
