@@ -27,7 +27,7 @@ from shared.eventlog.log import append
 from shared.eventlog.publishing import Publisher
 from shared.eventlog.relay import Relay
 from shared.inbox import dead_letters, positions
-from shared.inbox.consumer import Consumer
+from shared.inbox.consumer import BrokerAway, Consumer
 from shared.inbox.handling import GAP_PATIENCE_SECONDS, LATER
 from shared.security.keyring import Keyring
 from shared.security.keys import PatientKeys
@@ -105,7 +105,10 @@ class Service:
         return self.settings.database_url.get_secret_value()
 
     async def start(self) -> None:
-        """Connect and start all loops; raises when a part cannot be reached."""
+        """Connect and start all loops; raises when the database cannot be reached.
+
+        Without a broker it starts all the same: what comes in is kept, and read and published when the broker is there.
+        """
         self.pool = await open_pool(
             self.dsn,
             name=self.name,
@@ -118,7 +121,11 @@ class Service:
                 await self.clock.refresh(conn)
             self._run("clock", _follow_clock)
         if self.consumer is not None:
-            await self.consumer.start()
+            try:
+                await self.consumer.start()
+            except BrokerAway as error:
+                log.warning("broker_away", service=self.name, error=str(error))
+                self._run("consumer", _read)
             self._run("decisions", _decisions)
         if self.relay is not None:
             self._running.append(asyncio.create_task(self.relay.run(), name="relay"))
@@ -268,6 +275,11 @@ class Service:
             async with asyncio.timeout(pause):
                 await self._timers_woken.wait()
         self._timers_woken.clear()
+
+
+async def _read(service: Service) -> None:
+    assert service.consumer is not None
+    await service.consumer.start()
 
 
 async def _seal_audit(service: Service) -> None:

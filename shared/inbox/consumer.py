@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -24,6 +25,7 @@ from faststream.message import AckStatus
 from shared.consuming import Consumes
 from shared.contracts.base import SOURCES
 from shared.contracts.topics import CONTROL, events_of
+from shared.errors import Transient
 from shared.inbox import incoming
 from shared.inbox.applying import Open
 from shared.inbox.handling import LATER, Handling
@@ -45,6 +47,13 @@ METADATA_MS = 10_000
 """A consumer that joins its group while the topics of a broker are still being made anew shares out what it knows of
 them; what it doesn't know is read by nobody until it looks again.
 """
+
+
+CONNECT_SECONDS = 5.0
+
+
+class BrokerAway(Transient):
+    """Nobody answers at the broker's address; nothing is read, and everything else goes on."""
 
 
 class _Offsets:
@@ -203,13 +212,29 @@ class Consumer:
         self._subscriber(self._on_batch)
 
     async def start(self) -> None:
-        """Connect and begin to read."""
+        """Connect and begin to read; may be asked again.
+
+        Raises:
+            BrokerAway: there is no broker to read from.
+        """
+        await self._reach()
         for name in self._names.values():
             metrics.DEAD_LETTERS.labels(name)  # from zero: what begins at one did not grow, and no alert would see it
         for source in SOURCES:
             if events_of(source) in self._names.values():
                 metrics.GAPS.labels(source)
         await self.broker.start()
+
+    async def _reach(self) -> None:
+        """Ask whether anybody is there, with what can be thrown away: FastStream that began by half begins no more."""
+        looking = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await looking.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise BrokerAway(f"no broker answers at {self._settings.kafka}") from error
+        finally:
+            await looking.close()
 
     async def stop(self) -> None:
         """Finish the batch in hand, then leave the group."""
@@ -223,6 +248,8 @@ class Consumer:
     def trouble(self) -> str | None:
         """Why this consumer cannot go on, or None."""
         tasks = self._subscriber.tasks
+        if not self.broker.running:
+            return "consumer: has not reached the broker yet"
         if not tasks or any(task.done() for task in tasks):
             return "consumer: its loop has ended; restart the process"
         if self._failures > len(BACKOFF_SECONDS):

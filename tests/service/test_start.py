@@ -1,11 +1,17 @@
 """Every service comes up against a real database and broker, and says so."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 
+from deploy.embedded.processes import any_free_port
 from services.dashboard.live import Live
 from shared.db.migrate import SERVICES
+from tests.support.intake import Intake
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -37,3 +43,45 @@ async def test_nobody_is_sent_to_a_dashboard_that_has_not_read_everybody(start, 
     await eventually(reasons, equals={"board": "is being filled"})
     held.set()
     await eventually(reasons, equals={})
+
+
+@asynccontextmanager
+async def leading_to(port: int, address: str) -> AsyncIterator[None]:
+    """Whoever connects to that port is connected to the address."""
+    host, _, other = address.rpartition(":")
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, here = await asyncio.open_connection(host, int(other))
+
+        async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while said := await source.read(65_536):
+                    target.write(said)
+            target.close()
+
+        await asyncio.gather(carry(reader, here), carry(there, writer))
+
+    server = await asyncio.start_server(lead, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def test_without_a_broker_a_service_takes_in_what_comes_and_goes_on_when_it_is_there(world, start, eventually):
+    """A machine was started anew and its broker does not come up: whoever writes to the clinic then is not lost."""
+    port = any_free_port()
+    intake = await Intake.of(await start("intake", kafka=f"127.0.0.1:{port}"), world)
+    board = await start("dashboard")
+
+    async def reasons():
+        return (await intake.http.get("/ready")).json().get("reasons", {})
+
+    assert (await reasons())["consumer"] == "consumer: has not reached the broker yet"
+    answer = await intake.lead(name="Ada Lind", phone="+18015550149")
+    assert answer.status_code == 201, answer.text
+    async with leading_to(port, world.kafka):
+        await eventually(reasons, equals={}, timeout=60)
+        async with board.service.reading() as uow:
+            known = "select count(*) from facts where patient_id = $1"
+            await eventually(lambda: uow.conn.fetchval(known, UUID(answer.json()["patient_id"])), equals=1, timeout=30)
