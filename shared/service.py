@@ -47,6 +47,8 @@ TIMER_BATCHES = (50, 1_000)
 TIMER_TRANSACTION_SECONDS = 0.1
 """Batches grow while one takes less than this, and shrink when it takes more: handlers differ a hundredfold."""
 RELAY_AGE_LIMIT_SECONDS = 30.0
+NOT_FOR_REQUESTS = frozenset({"broker", "consumer", "relay"})
+"""Parts without which requests are answered all the same: what they change is kept, and told later."""
 DECISIONS_EVERY_SECONDS = 2.0
 
 
@@ -169,7 +171,9 @@ class Service:
                 reasons["relay"] = self.relay.trouble
             elif self.relay.age() > RELAY_AGE_LIMIT_SECONDS:
                 reasons["relay"] = "committed events wait for the broker"
-        return reasons | {part: reason for part, check in self._checks.items() if (reason := check())}
+        reasons |= {part: reason for part, check in self._checks.items() if (reason := check())}
+        metrics.UNREADY.set(len(reasons))
+        return reasons
 
     @asynccontextmanager
     async def transaction(self, *, actor: str, journey: UUID | None = None) -> AsyncIterator[UnitOfWork]:

@@ -20,7 +20,7 @@ from shared.http.deps import ServiceDep
 from shared.http.describing import PROBLEM, Described
 from shared.http.middleware import BodyLimit, Edge, security_headers
 from shared.http.problems import MEDIA_TYPE
-from shared.service import Service
+from shared.service import NOT_FOR_REQUESTS, Service
 from shared.telemetry import logs, metrics, trace
 from shared.web import assets
 from shared.web.pages import Pages
@@ -38,9 +38,11 @@ async def live() -> dict[str, str]:
 
 
 @probes.get("/ready")
-async def ready(service: ServiceDep) -> Response:
-    """200, or 503 with a reason for each part that isn't ready."""
+async def ready(service: ServiceDep, requests: bool = False) -> Response:
+    """200, or 503 with a reason for each part that isn't ready; with `requests` only for those that answering needs."""
     reasons = await service.readiness()
+    if requests:
+        reasons = {part: reason for part, reason in reasons.items() if part not in NOT_FOR_REQUESTS}
     return JSONResponse(
         {"status": "not ready" if reasons else "ready", "reasons": reasons},
         503 if reasons else 200,

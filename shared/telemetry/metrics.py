@@ -24,6 +24,9 @@ OUTBOX_AGE = Gauge(
     ["service"],
     registry=REGISTRY,
 )
+UNREADY = Gauge(
+    "passage_unready_parts", "Parts of this process that were not ready when it was last asked.", registry=REGISTRY
+)
 RELAY_PUBLISHED = Counter(
     "passage_relay_published_total",
     "Events the relay put on a topic, repetitions included.",

@@ -60,6 +60,13 @@ def test_a_pod_can_do_little(name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_requests_are_led_to_whoever_can_answer_them_though_kafka_is_away(name):
+    [box] = pods()[name]["containers"]
+    assert box["readinessProbe"]["httpGet"]["path"] == "/ready?requests=true"
+    assert box["livenessProbe"]["httpGet"]["path"] == box["startupProbe"]["httpGet"]["path"] == "/live"
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_every_variable_is_a_setting_of_its_service(name):
     [box] = pods()[name]["containers"]
     fields, prefix = settings_class(name).model_fields, f"PASSAGE_{name.upper()}_"

@@ -11,6 +11,7 @@ import pytest
 from deploy.embedded.processes import any_free_port
 from services.dashboard.live import Live
 from shared.db.migrate import SERVICES
+from shared.telemetry import metrics
 from tests.support.intake import Intake
 
 
@@ -78,6 +79,8 @@ async def test_without_a_broker_a_service_takes_in_what_comes_and_goes_on_when_i
         return (await intake.http.get("/ready")).json().get("reasons", {})
 
     assert (await reasons())["consumer"] == "consumer: has not reached the broker yet"
+    assert metrics.REGISTRY.get_sample_value("passage_unready_parts")
+    assert (await intake.http.get("/ready", params={"requests": True})).status_code == 200
     answer = await intake.lead(name="Ada Lind", phone="+18015550149")
     assert answer.status_code == 201, answer.text
     async with leading_to(port, world.kafka):
