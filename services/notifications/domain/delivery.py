@@ -51,4 +51,4 @@ def may_move(state: State, to: State) -> bool:
 
 def wait_before(attempt: int) -> timedelta:
     """How long to wait after this many tries: 5 s, 20 s, 80 s … at most 15 minutes."""
-    return min(timedelta(seconds=5 * 4 ** (attempt - 1)), timedelta(minutes=15))
+    return timedelta(seconds=min(5 * 4 ** (attempt - 1), 15 * 60))
