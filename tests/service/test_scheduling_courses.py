@@ -185,6 +185,21 @@ async def test_a_longer_gap_needs_a_providers_reason_and_is_kept(calendar: Calen
     assert await calendar.count("audit where action = 'override' and subject = $1", patient) == 1
 
 
+async def test_a_providers_reason_for_a_longer_gap_never_lets_two_sessions_come_closer(calendar: Calendar) -> None:
+    """Complaint 3: too far from the one before, and at the same time too close to the one after."""
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient)
+    await calendar.change(sessions[2]["id"], "cancel", reason="illness")
+    override = {"reason": "illness", "override": "Flu; fit to go on."}
+    fifth = datetime.fromisoformat(sessions[4]["starts_at"])
+    for late in (fifth - timedelta(hours=24), fifth + timedelta(hours=24)):
+        body = {"starts_at": late.isoformat(), **override}
+        refused = await calendar.change(sessions[3]["id"], "reschedule", expect=422, person="osei", **body)
+        assert refused["code"] == "too_close"
+        assert "session 5" in refused["fields"][0]["message"]
+    assert await calendar.count("audit where action = 'override' and subject = $1", patient) == 0
+
+
 async def test_nothing_is_booked_while_something_said_of_the_patient_waits(calendar: Calendar) -> None:
     """Gates fail closed: a revocation may be among what was not applied yet."""
     patient = await calendar.patient()

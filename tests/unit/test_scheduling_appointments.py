@@ -104,6 +104,14 @@ def test_a_session_keeps_its_distance_and_its_place(after: timedelta, code: str 
     assert (found and found.code, found and found.number) == (code, number if code else None)
 
 
+def test_a_gap_that_is_too_long_never_hides_one_that_is_too_short() -> None:
+    """A provider may allow the first; the second is named first, and nobody may."""
+    apart = [spacing.Neighbour(1, NINE), spacing.Neighbour(3, NINE + 10 * DAY)]
+    for days in (9, 11):
+        found = spacing.breaches(2, NINE + days * DAY, apart, house.rules_of(HARBOR))
+        assert [(one.code, one.number) for one in found] == [("too-close", 3), ("too-far", 1)]
+
+
 def test_the_last_session_must_not_drift_away() -> None:
     found = spacing.breach(4, NINE + 14 * DAY, NEIGHBOURS, house.rules_of(HARBOR))
     assert found is not None

@@ -1,8 +1,8 @@
 """Whether a session may move to a time, seen from its neighbours in the course."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.scheduling.domain.planner import Rules
 
@@ -25,25 +25,28 @@ class Breach:
 
 
 def breach(number: int, starts_at: datetime, others: Iterable[Neighbour], rules: Rules) -> Breach | None:
-    """The first rule that session `number` at `starts_at` would break; None when it may be there.
+    """The first rule that session `number` at `starts_at` would break; None when it may be there."""
+    return next(breaches(number, starts_at, others, rules), None)
+
+
+def breaches(number: int, starts_at: datetime, others: Iterable[Neighbour], rules: Rules) -> Iterator[Breach]:
+    """Every rule that session `number` at `starts_at` would break, the one that nobody may lift first.
 
     Sessions keep their order, are at least `gap_min` and at most `gap_max` apart, and the course stays `within`.
     """
     ordered = sorted(others, key=lambda one: one.number)
     before = next((one for one in reversed(ordered) if one.number < number), None)
     after = next((one for one in ordered if one.number > number), None)
-    for one in (before, after):
-        if one is None:
-            continue
-        gap = abs(starts_at - one.starts_at) if _in_order(number, starts_at, one) else timedelta(0)
-        if gap < rules.gap_min:
-            return Breach("too-close", one.number, one.starts_at)
-        if gap > rules.gap_max:
-            return Breach("too-far", one.number, one.starts_at)
+    beside = [one for one in (before, after) if one is not None]
+    for one in beside:
+        if not _in_order(number, starts_at, one) or abs(starts_at - one.starts_at) < rules.gap_min:
+            yield Breach("too-close", one.number, one.starts_at)
+    for one in beside:
+        if abs(starts_at - one.starts_at) > rules.gap_max:
+            yield Breach("too-far", one.number, one.starts_at)
     for one in (ordered[0], ordered[-1]) if ordered else ():
         if abs(one.starts_at - starts_at) > rules.within:
-            return Breach("course-too-long", one.number, one.starts_at)
-    return None
+            yield Breach("course-too-long", one.number, one.starts_at)
 
 
 def _in_order(number: int, starts_at: datetime, one: Neighbour) -> bool:

@@ -213,17 +213,17 @@ async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session
 
 
 async def _require_spacing(uow: UnitOfWork, found: Appointment, session: Session, wanted: Wanted) -> None:
-    breach = spacing.breach(
-        session.number, wanted.starts_at, await _others(uow, found, session), house.rules_of(uow.clinic)
-    )
-    if breach is None:
+    others, rules = await _others(uow, found, session), house.rules_of(uow.clinic)
+    broken = list(spacing.breaches(session.number, wanted.starts_at, others, rules))
+    if not broken:
         return
     limit = timedelta(days=uow.clinic.course.reevaluate_after_days)
-    bearable = breach.code != "too-close" and abs(breach.starts_at - wanted.starts_at) <= limit
-    if wanted.override is None or not bearable:
-        raise Spaced(breach)
+    # One reason lifts a gap that is too long, never another one that is too short.
+    unbearable = [one for one in broken if one.code == "too-close" or abs(one.starts_at - wanted.starts_at) > limit]
+    if wanted.override is None or unbearable:
+        raise Spaced((unbearable or broken)[0])
     reason = (await uow.keys.box(found.patient_id)).seal(wanted.override)
-    detail = {"appointment": str(found.id), "rule": breach.code, "reason": reason}
+    detail = {"appointment": str(found.id), "rule": broken[0].code, "reason": reason}
     await audit(uow, action="override", what="spacing", subject=found.patient_id, detail=detail)
 
 
