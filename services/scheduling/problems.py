@@ -58,6 +58,7 @@ GATES = {
     "escort-absent": "The person who takes the patient home is not here.",
     "observing": "The observation is not over.",
     "unmeasured": "No vitals have been taken since the dose.",
+    "measured-long-ago": "The last vitals were taken too long ago: measure again.",
     "unstable": "The last vitals are outside the limits.",
     "facts-behind": "Not now: news of it doesn't arrive at the moment, so nobody can be sure.",
 }

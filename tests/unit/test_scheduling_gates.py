@@ -112,6 +112,47 @@ def test_going_home_takes_time_calm_vitals_and_the_escort() -> None:
     assert leaving(calm, 119)["observation"].may_sign
 
 
+@pytest.mark.parametrize(
+    ("last", "because"),
+    [
+        ((None, None, 72, 98), "vitals-incomplete"),
+        ((118, None, 72, 98), "vitals-incomplete"),
+        ((118, 76, 72, None), "vitals-incomplete"),
+        ((118, 76, None, 98), "vitals-incomplete"),
+        ((118, 76, 124, 98), "unstable"),
+        ((118, 76, 72, 93), "unstable"),
+        ((118, 76, 72, 98), ""),
+    ],
+)
+def test_nobody_goes_home_on_vitals_that_are_not_all_there_or_not_calm(
+    last: tuple[int | None, ...], because: str
+) -> None:
+    one = Reading(new_id(), "discharge", NOW + timedelta(minutes=119), *last)
+    given = replace(GOOD, dosed_at=NOW, readings=(*GOOD.readings, one))
+    assert leaving(given, 120)["observation"].because == because
+
+
+def test_nobody_goes_home_on_vitals_of_long_ago() -> None:
+    """They are taken every 30 minutes until the way home; the pressure is highest half an hour and more after."""
+    early = replace(GOOD, dosed_at=NOW, readings=(*GOOD.readings, reading(minutes=15)))
+    gate = leaving(early, 120)["observation"]
+    assert (gate.because, gate.may_sign) == ("measured-long-ago", True)
+    alone = Reading(new_id(), "observation", NOW + timedelta(minutes=118), heart_rate=70)
+    assert leaving(replace(early, readings=(*early.readings, alone)), 120)["observation"].because == gate.because
+    again = replace(early, readings=(*early.readings, reading(minutes=100)))
+    assert leaving(again, 120)["observation"].passed
+
+
+def test_a_signature_to_go_home_early_is_for_what_was_measured_until_then() -> None:
+    calm, high = reading(minutes=45), reading(172, minutes=60)
+    given = replace(GOOD, dosed_at=NOW, readings=(*GOOD.readings, calm))
+    seen = leaving(given, 50)["observation"]
+    signed = replace(given, signed=frozenset({("observation", seen.because, seen.evidence)}))
+    assert leaving(signed, 55)["observation"].standing is Standing.SIGNED
+    worse = replace(signed, readings=(*signed.readings, high))
+    assert leaving(worse, 61)["observation"].standing is Standing.OPEN
+
+
 def test_vitals_are_due_often_at_first_and_a_reading_counts_for_one_time() -> None:
     taken = [reading(minutes=minutes) for minutes in (13, 31)]
     found = gates.due(clinic.vitals, NOW, NOW + WATCHED, taken)

@@ -32,6 +32,8 @@ ASKS: dict[str, Source] = {
     "fasting": "notifications",
 }
 BEHIND = "facts-behind"
+EARLY = timedelta(minutes=5)
+"""A reading so much before its time counts for it; so much after it, it is late."""
 
 
 class Standing(StrEnum):
@@ -182,17 +184,34 @@ def _vitals(limits: Limits, facts: Facts) -> tuple[str, str, datetime | None]:
 
 
 def _observed(limits: Limits, facts: Facts, now: datetime, watched: timedelta) -> tuple[str, str]:
-    if facts.dosed_at is None or now < facts.dosed_at + watched:
-        return "observing", ""
+    """Why nobody goes home yet, and the reading of which that was said: a newer one asks for a signature of its own."""
+    given = facts.dosed_at
+    after = [one for one in facts.readings if given is not None and one.taken_at > given]
+    newest = str(after[-1].id) if after else ""
+    if given is None or now < given + watched:
+        return "observing", newest
     if "assessment" in facts.unheard:
-        return BEHIND, ""
-    after = [one for one in facts.readings if one.taken_at > facts.dosed_at]
+        return BEHIND, newest
     if not after:
         return "unmeasured", ""
-    systolic, diastolic, _, spo2 = _newest(after)
-    high = (systolic or 0) >= limits.hard_systolic or (diastolic or 0) >= limits.hard_diastolic
-    low = spo2 is not None and spo2 < limits.spo2_alert
-    return ("unstable", str(after[-1].id)) if high or low else ("", "")
+    systolic, diastolic, heart_rate, spo2 = _newest(after)
+    if systolic is None or diastolic is None or heart_rate is None or spo2 is None:
+        return "vitals-incomplete", newest
+    if _unstable(limits, systolic, diastolic, heart_rate, spo2):
+        return "unstable", newest
+    pressed = max(one.taken_at for one in after if one.systolic is not None)
+    if now > pressed + timedelta(minutes=limits.then_every_minutes) + EARLY:
+        return "measured-long-ago", newest
+    return "", ""
+
+
+def _unstable(limits: Limits, systolic: int, diastolic: int, heart_rate: int, spo2: int) -> bool:
+    return (
+        systolic >= limits.hard_systolic
+        or diastolic >= limits.hard_diastolic
+        or spo2 < limits.spo2_alert
+        or not limits.heart_rate_low <= heart_rate <= limits.heart_rate_high
+    )
 
 
 def _over(limits: Limits, one: Reading) -> bool:
@@ -219,10 +238,6 @@ class Due:
 
     at: datetime
     done: bool
-
-
-EARLY = timedelta(minutes=5)
-"""A reading so much before its time counts for it."""
 
 
 def due(limits: Limits, dosed_at: datetime, until: datetime, readings: Iterable[Reading]) -> tuple[Due, ...]:
