@@ -229,3 +229,17 @@ async def test_a_ride_and_answers_of_the_old_time_do_not_count_for_the_new(calen
     free = next(one for one in offers if one["starts_at"] != session["starts_at"])
     await day.do("reschedule", person="dana", starts_at=free["starts_at"], reason="patient")
     assert await day.because("escort") == "escort-unconfirmed"
+
+
+async def test_vitals_of_another_day_do_not_count_for_the_dose(calendar: Calendar) -> None:
+    """They came without a ride, were measured and sent home; at the new time nobody has measured them yet."""
+    day = await a_day(calendar)
+    await day.measure(124)
+    await eventually(lambda: day.because("vitals"), equals="")
+    offers = await calendar.offers(kind="session", appointment_id=day.id, days=7)
+    tomorrow = next(one["starts_at"] for one in offers)
+    await day.do("reschedule", person="dana", starts_at=tomorrow, reason="transport")
+    assert await day.because("vitals") == "vitals-missing"
+    await day.measure(126)
+    await eventually(lambda: calendar.count("vitals where appointment_id = $1", UUID(day.id)), equals=2)
+    assert await day.because("vitals") == "vitals-missing", "taken by mistake for a session that is days ahead"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from services.scheduling.domain import appointments, gates, house
@@ -190,7 +190,7 @@ async def _facts(
         ride=await day.ride(uow.conn, found.id),
         answers=await day.answers(uow.conn, found.id),
         attested=attested | (so_far.attested if so_far else frozenset()),
-        readings=await day.readings(uow.conn, found.id),
+        readings=await day.readings(uow.conn, found.id, _midnight(uow, found)),
         unheard=frozenset(unheard),
         signed=frozenset((one.gate, one.because, one.evidence) for one in signed),
         dosed_at=so_far.dosed_at if so_far else None,
@@ -203,6 +203,12 @@ async def _heard(uow: UnitOfWork, source: Source, patients: list[UUID]) -> bool:
     if await calendar.unheard(uow.conn, patients, source):
         return False
     return await heard_within(uow.conn, source, patients, FRESH_SECONDS)
+
+
+def _midnight(uow: UnitOfWork, found: Appointment) -> datetime:
+    """When the session's day begins."""
+    tz = uow.clinic.tz
+    return datetime.combine(found.starts_at.astimezone(tz).date(), time(), tz)
 
 
 def _same_day(uow: UnitOfWork, found: Appointment) -> bool:

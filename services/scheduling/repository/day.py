@@ -38,9 +38,12 @@ ADD_READING = """
 insert into vitals (vitals_id, appointment_id, phase, taken_at, systolic, diastolic, heart_rate, spo2)
 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
 """
+# What was measured on an earlier day, or before the appointment moved, was measured before another dose.
 READINGS = """
-select vitals_id, phase, taken_at, systolic, diastolic, heart_rate, spo2 from vitals
- where appointment_id = $1 order by taken_at, vitals_id
+select vitals_id, phase, taken_at, systolic, diastolic, heart_rate, spo2 from vitals v
+ where appointment_id = $1 and taken_at >= $2
+   and not exists (select from rides r where r.appointment_id = v.appointment_id and r.since > v.taken_at)
+ order by taken_at, vitals_id
 """
 
 RIDE = """
@@ -113,8 +116,8 @@ async def concern(conn: asyncpg.Connection, patients: Sequence[UUID]) -> bool:
     return bool(await conn.fetchval(CONCERN, patients))
 
 
-async def readings(conn: asyncpg.Connection, appointment_id: UUID) -> tuple[Reading, ...]:
-    """The appointment's vitals, in order of time."""
+async def readings(conn: asyncpg.Connection, appointment_id: UUID, since: datetime) -> tuple[Reading, ...]:
+    """The appointment's vitals from `since` on, at the time that it has now; in order of time."""
     return tuple(
         Reading(
             id=row["vitals_id"],
@@ -125,7 +128,7 @@ async def readings(conn: asyncpg.Connection, appointment_id: UUID) -> tuple[Read
             heart_rate=row["heart_rate"],
             spo2=row["spo2"],
         )
-        for row in await conn.fetch(READINGS, appointment_id)
+        for row in await conn.fetch(READINGS, appointment_id, since)
     )
 
 
