@@ -8,7 +8,8 @@ from uuid import UUID
 from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment
 from services.scheduling.domain.refusals import Refused
-from services.scheduling.handlers.changes import CONFLICT
+from services.scheduling.handlers import clashes
+from services.scheduling.handlers.clashes import CONFLICT
 from services.scheduling.repository import absences as repository
 from services.scheduling.repository import calendar
 from services.scheduling.repository.absences import Absence
@@ -85,6 +86,7 @@ async def here_again(uow: UnitOfWork, away: Absence) -> None:
     for one in await calendar.many(uow.conn, repository.OVER, resource, away.starts_at, away.ends_at):
         was = _occurrence(one, away)
         await close_task(uow, kind=CONFLICT, subject=one.patient_id, occurrence=was, outcome="free-again")
+    await clashes.made_room(uow, away.starts_at, away.ends_at)
 
 
 def _occurrence(found: Appointment, away: Absence) -> str:

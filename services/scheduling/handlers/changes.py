@@ -11,14 +11,14 @@ from services.scheduling.domain.sessions import Need, Shape, Slot, patient_span
 from services.scheduling.domain.site import Site, slot_at, slots
 from services.scheduling.domain.spans import overlap
 from services.scheduling.handlers import consultations
+from services.scheduling.handlers.clashes import resolved
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
 from shared.audit import audit
-from shared.tasks import close_task, close_tasks, raise_task
+from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
 
 NO_SHOW_TASK = "no-show"
-CONFLICT = "calendar-conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,6 @@ async def drop(uow: UnitOfWork, found: Appointment, *, reason: str, note: str | 
     await resolved(uow, found, "cancelled")
     uow.publish(event)
     return cancelled
-
-
-async def resolved(uow: UnitOfWork, found: Appointment, outcome: str) -> None:
-    """It stands no longer where it stood in somebody's way."""
-    await close_tasks(uow, kind=CONFLICT, subject=found.patient_id, beginning=str(found.id), outcome=outcome)
 
 
 async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:

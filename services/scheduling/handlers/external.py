@@ -9,7 +9,8 @@ from services.scheduling.domain.appointments import MOVABLE, Appointment, Mode, 
 from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.site import first_free
 from services.scheduling.domain.spans import Span
-from services.scheduling.handlers import changes
+from services.scheduling.handlers import changes, clashes
+from services.scheduling.handlers.clashes import REASON
 from services.scheduling.repository import calendar, external
 from shared.contracts.intake import ExternalBookingReceived
 from shared.contracts.scheduling import AppointmentKind
@@ -18,7 +19,6 @@ from shared.tasks import close_task, raise_task
 from shared.uow import UnitOfWork
 
 REQUEST = "external-request"
-REASON = "external"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +94,22 @@ async def _adopt(uow: UnitOfWork, event: ExternalBookingReceived) -> None:
 
 async def _move(uow: UnitOfWork, ours: Appointment, event: ExternalBookingReceived) -> None:
     await calendar.release(uow.conn, ours.id)
-    await changes.resolved(uow, ours, "moved")
     place = await _take(uow, ours.id, event)
     to = Move(event.starts_at, event.ends_at, place.provider_id, place.room_id)
     moved, said = appointments.reschedule(ours, to, reason=REASON, policy_hash=uow.clinic.hash)
     await calendar.save(uow.conn, moved)
     uow.publish(said)
+    await clashes.resolved(uow, ours, "moved")
     await _say_clash(uow, moved, place)
 
 
 async def _end(uow: UnitOfWork, ours: Appointment, event: ExternalBookingReceived) -> None:
-    await changes.resolved(uow, ours, event.status)
     if event.status == "cancelled":
         await changes.drop(uow, ours, reason=REASON)
     elif event.status == "no-show" and uow.now >= ours.starts_at:
         await changes.no_show(uow, ours.id)
+    else:
+        await clashes.resolved(uow, ours, event.status)
 
 
 def _differs(ours: Appointment, event: ExternalBookingReceived) -> bool:
@@ -162,16 +163,12 @@ async def _say_clash(uow: UnitOfWork, booked: Appointment, place: _Place) -> Non
         return
     await raise_task(
         uow,
-        kind=changes.CONFLICT,
+        kind=clashes.CONFLICT,
         subject=booked.patient_id,
-        occurrence=_occurrence(booked),
+        occurrence=clashes.occurrence(booked),
         role="front_desk",
         patient_id=booked.patient_id,
         appointment_id=booked.id,
         deadline=booked.starts_at,
         detail=f"Booked in another system, and it doesn't fit: {place.clash}. Move it, there and here.",
     )
-
-
-def _occurrence(booked: Appointment) -> str:
-    return f"{booked.id}:{booked.revision}"

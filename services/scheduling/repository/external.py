@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.scheduling.repository.calendar import APPOINTMENTS
 from shared.contracts.intake import ExternalBookingReceived
 
 # Locks the row and takes over the newer word; nothing comes back for an older one.
@@ -15,6 +16,19 @@ do update set patient_id = excluded.patient_id, changed_at = excluded.changed_at
  where b.changed_at <= excluded.changed_at
 returning appointment_id
 """
+HELD = "select resource from bookings where appointment_id = $1"
+# The one kind of appointment that may stand without all that it needs. Who changes it at this moment sees to it.
+_LACKING = """
+ where booked_by = 'external' and state = 'booked' and starts_at < $2 and ends_at > $1 and ends_at > $3
+   and ((mode = 'in_person' and room_id is null)
+        or exists (select from unnest(array['person:' || provider_id, 'patient:' || patient_id, 'room:' || room_id])
+                            as n (resource)
+                    where n.resource is not null
+                      and not exists (select from bookings b where b.appointment_id = appointments.appointment_id
+                                                               and b.resource = n.resource)))
+ order by starts_at, appointment_id for update skip locked
+"""
+LACKING = APPOINTMENTS + _LACKING
 STANDS_FOR = "update external_bookings set appointment_id = $3 where vendor = $1 and external_id = $2"
 
 
@@ -29,6 +43,11 @@ async def hear(conn: asyncpg.Connection, event: ExternalBookingReceived) -> Hear
     """Take the newer word; None where a still newer one is known."""
     row = await conn.fetchrow(HEAR, event.vendor, event.external_id, event.patient_id, event.changed_at)
     return None if row is None else Heard(row["appointment_id"])
+
+
+async def held(conn: asyncpg.Connection, appointment_id: UUID) -> set[str]:
+    """What an appointment of theirs has of what it needs."""
+    return {row["resource"] for row in await conn.fetch(HELD, appointment_id)}
 
 
 async def stands_for(conn: asyncpg.Connection, event: ExternalBookingReceived, appointment_id: UUID) -> None:
