@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from services.scheduling.api import Booker, Reader, midnight
+from services.scheduling.api import Booker, Reader, in_turn, midnight
 from services.scheduling.domain.refusals import Refused
 from services.scheduling.handlers import absences, standing_in
 from services.scheduling.problems import not_here, problem_of
@@ -40,8 +40,9 @@ async def of_days(
 async def note(service: ServiceDep, who: Booker, body: Noting) -> AbsenceView:
     """Somebody is away: nothing new is booked with them, and what stands then becomes tasks. Said twice it is once."""
     try:
-        async with service.transaction(actor=who.actor) as uow:
-            made = await absences.note(uow, body.person_id, body.starts_at, body.ends_at)
+        made = await in_turn(
+            service, who.actor, lambda uow: absences.note(uow, body.person_id, body.starts_at, body.ends_at)
+        )
     except Refused as refused:
         raise problem_of(refused, service.clinic) from refused
     return AbsenceView.of(made, service.clinic.tz)
@@ -61,11 +62,11 @@ async def one(service: ServiceDep, _who: Reader, absence_id: UUID) -> AbsenceVie
 async def take_back(service: ServiceDep, who: Booker, absence_id: UUID) -> None:
     """They are here after all. What was handed to others stays with them."""
     try:
-        async with service.transaction(actor=who.actor) as uow:
-            if await absences.take_back(uow, absence_id) is None:
-                raise not_here("There is no such absence.")
+        gone = await in_turn(service, who.actor, lambda uow: absences.take_back(uow, absence_id))
     except Refused as refused:
         raise problem_of(refused, service.clinic) from refused
+    if gone is None:
+        raise not_here("There is no such absence.")
 
 
 @router.get("/appointments/{appointment_id}/stand-ins")

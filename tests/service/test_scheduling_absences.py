@@ -1,5 +1,6 @@
 """A provider is ill for a day: nothing new is booked with them, and what stands is handed to somebody who is free."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,3 +118,38 @@ async def test_what_another_calendar_says_is_taken_back_there(calendar: Calendar
     await away(calendar, "nobody", begins.isoformat(), status=422)
     await away(calendar, "rios", begins.isoformat(), hours=-1, status=422)
     await away(calendar, "rios", "2020-01-01T08:00:00+00:00", status=422)
+
+
+async def test_a_session_that_loses_the_last_airway_trained_person_of_the_house_becomes_a_task(
+    calendar: Calendar,
+) -> None:
+    """Nobody airway-trained is booked for a session, so no booking says that they are missing."""
+    patient = await calendar.patient()
+    session = next(one for one in await calendar.course(patient) if one["monitor_id"] != "tran")
+    dose, ends = (datetime.fromisoformat(one) for one in (session["session"]["dose_at"], session["ends_at"]))
+    hours = (ends - dose) / timedelta(hours=1)
+    body = {"starts_at": session["starts_at"], "reason": "clinic", "monitor_id": "bell"}
+    if session["monitor_id"] != "bell":
+        await calendar.change(session["id"], "reschedule", **body)
+    after = (dose + timedelta(minutes=20)).isoformat()
+    await away(calendar, "rios", after, hours)
+    last = await away(calendar, "osei", after, hours)
+    assert await calendar.count(CONFLICTS, patient) == 0, "the nurse is there"
+    await away(calendar, "tran", after, hours)
+    assert await calendar.count(CONFLICTS, patient) == 1
+    (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
+    assert "airway-trained" in task["detail"]
+    back = await calendar.scheduling.http.delete(
+        f"/api/v1/absences/{last['id']}", headers=calendar.scheduling.as_staff("dana")
+    )
+    assert back.status_code == 204
+    assert await calendar.count(CONFLICTS, patient) == 0, "whoever of them comes back, it stands well"
+
+
+async def test_two_leaves_at_once_do_not_each_take_the_other_for_present(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    session = (await calendar.course(patient))[-1]
+    dose, ends = (datetime.fromisoformat(one) for one in (session["session"]["dose_at"], session["ends_at"]))
+    after, hours = (dose + timedelta(minutes=20)).isoformat(), (ends - dose) / timedelta(hours=1)
+    await asyncio.gather(*(away(calendar, person, after, hours) for person in ("osei", "rios", "tran")))
+    assert await calendar.count(CONFLICTS, patient) >= 1

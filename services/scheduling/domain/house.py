@@ -127,15 +127,19 @@ def session_site(
     """
     days = window.days(clinic)
     prescribers = sorted((one for one in clinic.people if "provider" in one.roles), key=lambda one: one.id != lead)
-    trained = [one for one in clinic.people if one.airway]
     return Site(
         opening=_opening(clinic, days),
         patient=_patient(window, taken, patients),
         rooms=_rooms(clinic, days, taken, route.value),
         leads=_people(clinic, days, taken, prescribers, Person.prescribes_on),
         monitors=_people(clinic, days, taken, [one for one in clinic.people if "monitor" in one.roles], _always),
-        airway=_people(clinic, days, away, trained, _always) if clinic.appointments.airway_on_site else None,
+        airway=airway_site(clinic, window, away) if clinic.appointments.airway_on_site else None,
     )
+
+
+def airway_site(clinic: Clinic, window: Window, away: Taken) -> Free:
+    """When each of the airway-trained is in the house, booked or not."""
+    return _people(clinic, window.days(clinic), away, [one for one in clinic.people if one.airway], _always)
 
 
 def preferring(free: Free, resource: str) -> Free:

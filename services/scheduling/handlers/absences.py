@@ -8,7 +8,7 @@ from uuid import UUID
 from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment
 from services.scheduling.domain.refusals import Refused
-from services.scheduling.handlers import clashes
+from services.scheduling.handlers import airway, clashes
 from services.scheduling.handlers.clashes import CONFLICT
 from services.scheduling.repository import absences as repository
 from services.scheduling.repository import calendar
@@ -33,6 +33,7 @@ async def note(uow: UnitOfWork, person_id: str, starts_at: datetime, ends_at: da
         raise Refused("past")
     if starts_at > uow.now + FURTHEST:
         raise Refused("far-ahead")
+    await repository.alone(uow.conn)
     away = Absence(new_id(), person_id, starts_at, ends_at, noted_by=uow.actor)
     away = replace(away, id=await repository.note(uow.conn, away))
     detail = {"person": person_id, "from": starts_at.isoformat(), "until": ends_at.isoformat()}
@@ -47,6 +48,7 @@ async def take_back(uow: UnitOfWork, absence_id: UUID) -> Absence | None:
     Raises:
         Refused: another system's calendar says so, and takes it back itself.
     """
+    await repository.alone(uow.conn)
     away = await repository.find(uow.conn, absence_id, uow.now, lock=True)
     if away is None:
         return None
@@ -76,6 +78,8 @@ async def in_the_way(uow: UnitOfWork, away: Absence) -> list[Appointment]:
             deadline=one.starts_at,
             detail=f"{name} is away during this {one.kind.value}. Find somebody else, or move it.",
         )
+    if uow.clinic.person(away.person_id).airway:
+        await airway.left_alone(uow, away.starts_at, away.ends_at, _absence(away))
     return found
 
 
@@ -87,9 +91,14 @@ async def here_again(uow: UnitOfWork, away: Absence) -> None:
         was = _occurrence(one, away)
         await close_task(uow, kind=CONFLICT, subject=one.patient_id, occurrence=was, outcome="free-again")
     await clashes.made_room(uow, away.starts_at, away.ends_at)
+    await airway.here_again(uow, away.starts_at, away.ends_at)
 
 
 def _occurrence(found: Appointment, away: Absence) -> str:
     """Of the task: moved out of one absence, an appointment may come to stand in another."""
+    return f"{found.id}:{found.revision}:{_absence(away)}"
+
+
+def _absence(away: Absence) -> str:
     absence = f"{away.id} {away.starts_at.astimezone(UTC).isoformat()} {away.ends_at.astimezone(UTC).isoformat()}"
-    return f"{found.id}:{found.revision}:{hashlib.sha256(absence.encode()).hexdigest()[:20]}"
+    return hashlib.sha256(absence.encode()).hexdigest()[:20]

@@ -7,10 +7,10 @@ from uuid import UUID
 from services.scheduling.domain import appointments, house, spacing
 from services.scheduling.domain.appointments import Appointment, Move, Session, State
 from services.scheduling.domain.refusals import Refused, Spaced, Taken
-from services.scheduling.domain.sessions import Need, Shape, Slot, patient_span
+from services.scheduling.domain.sessions import Need, Shape, Slot, monitor_span, patient_span
 from services.scheduling.domain.site import Site, slot_at, slots
 from services.scheduling.domain.spans import overlap
-from services.scheduling.handlers import consultations
+from services.scheduling.handlers import airway, consultations
 from services.scheduling.handlers.clashes import resolved
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -149,6 +149,8 @@ async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, pat
     approval = await repository.approval(uow.conn, session.approval_id)
     if approval is None or slot.at.ends_at > approval.valid_until:
         raise Refused("approval-too-short")
+    if await airway.uncovered(uow, [monitor_span(slot.at)]):
+        raise Refused("airway-missing")
     needs = [*slot.needs(shape), *(Need(house.patient_id(one), patient_span(slot.at)) for one in patients)]
     lost = await repository.book(uow.conn, [(found.id, need) for need in needs])
     if lost:

@@ -8,9 +8,9 @@ from services.scheduling.domain import house
 from services.scheduling.domain.appointments import Appointment, Session, State, session_scheduled
 from services.scheduling.domain.planner import Infeasible, Order, Plan
 from services.scheduling.domain.refusals import Taken
-from services.scheduling.domain.sessions import Need, patient_span
+from services.scheduling.domain.sessions import Need, monitor_span, patient_span
 from services.scheduling.domain.site import Site
-from services.scheduling.handlers import changes
+from services.scheduling.handlers import airway, changes
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository.calendar import Approval, Course
 from shared.contracts.assessment import CandidateApproved
@@ -170,6 +170,9 @@ async def _book(uow: UnitOfWork, drafted: Draft, plan: Plan) -> None:
         sessions.append(booked)
         needs += [(booked.id, need) for need in slot.needs(wanted.shape)]
         needs += [(booked.id, Need(house.patient_id(one), patient_span(slot.at))) for one in drafted.patients]
+    # Of the airway-trained none is taken: who noted one of them away since the look is seen here.
+    if await airway.uncovered(uow, [monitor_span(slot.at) for slot in plan.slots]):
+        raise Taken([], raced=True)
     lost = await repository.book(uow.conn, needs)
     if lost:
         raise Taken(lost, raced=True)

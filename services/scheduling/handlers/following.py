@@ -86,6 +86,7 @@ async def release(uow: UnitOfWork, event: TransportConfirmed) -> None:
 
 async def busy(uow: UnitOfWork, event: ExternalBusyChanged) -> None:
     """Another calendar takes somebody's time, or gives it back. What stands in that time, a person resolves."""
+    await repository_absences.alone(uow.conn)
     before = await repository_absences.find(uow.conn, event.busy_id, uow.now, lock=True)
     now = Absence(event.busy_id, event.provider_ref, event.starts_at, event.ends_at)
     if before is not None and (event.removed or not before.same_as(now)):

@@ -12,6 +12,8 @@ from services.scheduling.repository.calendar import APPOINTMENTS
 
 # Waits for whoever books them at this moment: what they book is seen, and the next who books sees that they are away.
 ALONE = "select pg_advisory_xact_lock(hashtext(current_schema()), hashtext($1))"
+AIRWAY = "airway"
+"""Who books or plans a session shares it; who writes down that somebody is away, or is not, has it alone."""
 KEEP = """
 insert into busy (busy_id, resource, during) values ($1, $2, tstzrange($3, $4))
 on conflict (busy_id) do update set resource = excluded.resource, during = excluded.during
@@ -39,6 +41,11 @@ _IN_THE_WAY = """
    and state in ('booked', 'held') order by starts_at, appointment_id
 """
 OVER = APPOINTMENTS + _IN_THE_WAY
+_RUNNING = """
+ where kind = 'session' and dose_at < $2 and ends_at > $1 and ends_at > $3
+   and state in ('booked', 'held', 'checked-in', 'dosed') order by starts_at, appointment_id
+"""
+RUNNING = APPOINTMENTS + _RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class Absence:
         """Whether both are about the same person and time."""
         mine, theirs = (self.person_id, self.starts_at, self.ends_at), (other.person_id, other.starts_at, other.ends_at)
         return mine == theirs
+
+
+async def alone(conn: asyncpg.Connection) -> None:
+    """Nobody else changes until commit who is away, and no session is booked on what was seen before."""
+    await conn.execute(ALONE, AIRWAY)
 
 
 async def keep(conn: asyncpg.Connection, away: Absence) -> None:

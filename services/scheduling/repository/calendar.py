@@ -186,7 +186,7 @@ class Ledger:
 
 async def book(conn: asyncpg.Connection, needs: Sequence[tuple[UUID, Need]]) -> list[Need]:
     """Take all of these in one statement. Returns what could not be had; the caller then rolls everything back."""
-    await conn.execute(ATTEND, [need.resource for _, need in needs if house.is_person(need.resource)])
+    await attend(conn, [need.resource for _, need in needs if house.is_person(need.resource)])
     rows = await conn.fetch(
         BOOK,
         [need.resource for _, need in needs],
@@ -196,6 +196,11 @@ async def book(conn: asyncpg.Connection, needs: Sequence[tuple[UUID, Need]]) -> 
     )
     got = {(row["resource"], row["starts_at"]) for row in rows}
     return [need for _, need in needs if (need.resource, need.span.start) not in got]
+
+
+async def attend(conn: asyncpg.Connection, people: Sequence[str]) -> None:
+    """From now until commit nobody can write down that one of them is away."""
+    await conn.execute(ATTEND, people)
 
 
 async def release(conn: asyncpg.Connection, appointment_id: UUID) -> None:
