@@ -26,7 +26,7 @@ OWN_WORDS = KEPT | {
 """Tasks whose detail is what somebody said: it is quoted. The detail of others is a service's own, in English."""
 SAID_ALREADY = frozenset({
     "call-patient", "call-with-answer", "check-insurance", "check-message", "escort-declined", "no-show",
-    "overlap-after-merge", "plan-course", "possible-duplicate", "prep-not-kept", "prep-unanswered",
+    "no-show-in-danger", "overlap-after-merge", "plan-course", "possible-duplicate", "prep-not-kept", "prep-unanswered",
     "transport-help", "transport-missing",
 })  # fmt: skip
 """Tasks of which `then` says what their detail says, in the reader's language."""

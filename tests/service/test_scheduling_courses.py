@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, Route
+from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, Route, SafetyConcernRaised
 from shared.contracts.intake import PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.ids import new_id
@@ -250,6 +250,22 @@ async def test_who_did_not_come_is_asked_after_the_same_day(calendar: Calendar) 
     (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
     assert task["role"] == "front_desk"
     assert datetime.fromisoformat(task["deadline"]).date() >= begins.date()
+
+
+async def test_who_did_not_come_and_may_be_in_danger_is_called_by_a_clinician(calendar: Calendar) -> None:
+    patient = await calendar.patient()
+    first = (await calendar.course(patient))[0]
+    worry = SafetyConcernRaised(
+        patient_id=patient, concern_id=new_id(), kind="cssrs", level="moderate", raised_at=calendar.now
+    )
+    await calendar.say("assessment", worry)
+    await eventually(lambda: calendar.count("concerns where patient_id = $1", patient), equals=1)
+    closed = datetime.fromisoformat(first["starts_at"]).replace(hour=22)
+    await calendar.later(closed)
+    await calendar.change(first["id"], "no-show", person="tran")
+    (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
+    assert (task["kind"], task["role"]) == ("no-show-in-danger", "provider")
+    assert datetime.fromisoformat(task["deadline"]) >= closed, "also when it is noted after hours"
 
 
 @pytest.mark.parametrize("route", list(Route))

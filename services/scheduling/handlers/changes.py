@@ -15,10 +15,11 @@ from services.scheduling.handlers.clashes import resolved
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
 from shared.audit import audit
-from shared.tasks import close_task, raise_task
+from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
 NO_SHOW_TASK = "no-show"
+NO_SHOW_IN_DANGER = "no-show-in-danger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,10 @@ async def drop(uow: UnitOfWork, found: Appointment, *, reason: str, note: str | 
 
 
 async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
-    """The patient did not come: give back what it took, and have somebody reach out the same day."""
+    """The patient did not come: give back what it took, and have somebody reach out the same day.
+
+    Who is thought to be in danger is called by a clinician.
+    """
     found = await repository.find(uow.conn, appointment_id, lock=True)
     if found is None:
         return None
@@ -75,14 +79,16 @@ async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
     await resolved(uow, found, "no-show")
     uow.publish(event)
     local = found.starts_at.astimezone(uow.clinic.tz)
+    worried = await day.concern(uow.conn, await repository.family(uow.conn, found.patient_id))
     await raise_task(
         uow,
-        kind=NO_SHOW_TASK,
+        kind=NO_SHOW_IN_DANGER if worried else NO_SHOW_TASK,
         subject=found.patient_id,
         occurrence=str(found.id),
-        role="front_desk",
+        role="provider" if worried else "front_desk",
         patient_id=found.patient_id,
-        deadline=uow.clinic.hours.closing(uow.now),
+        # Once the clinic has closed, the day is over and the call is late already.
+        deadline=uow.clinic.hours.closing(uow.now) or uow.now,
         appointment_id=found.id,
         detail=f"Did not come to the {found.kind.value} at {local:%H:%M}. Call today and ask how they are.",
     )
@@ -120,7 +126,6 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     if moved.starts_at != found.starts_at:
         await day.forget_answers(uow.conn, found.id, uow.now)
     uow.publish(event)
-    await close_task(uow, kind=NO_SHOW_TASK, subject=found.patient_id, occurrence=str(found.id), outcome="rescheduled")
     await resolved(uow, found, "rescheduled")
     return moved
 
