@@ -119,11 +119,10 @@ async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) ->
     Raises:
         Taken: somebody was faster, or turned out to be another's person; roll back and plan again.
     """
+    # In the order in which a revocation locks: approval, course.
+    approval = await repository.approval(uow.conn, drafted.course.approval_id, lock=True)
     course = await repository.course(uow.conn, repository.LOCK_COURSE, drafted.course.course_id)
-    if course is None or course.state != "pending":
-        return
-    approval = await repository.approval(uow.conn, course.approval_id, lock=True)
-    if approval is None or approval.state != "current":
+    if course is None or course.state != "pending" or approval is None or approval.state != "current":
         return
     if tuple(await repository.family(uow.conn, course.patient_id)) != drafted.patients:
         raise Taken([], raced=True)
