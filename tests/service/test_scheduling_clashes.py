@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.contracts.intake import ExternalBookingReceived
+from shared.contracts.intake import ExternalBookingReceived, LeadMerged, LeadUnmerged
 from tests.support.scheduling import Calendar, calendar_of
 from tests.support.waiting import eventually
 from tests.support.world import World
@@ -96,3 +96,47 @@ async def test_a_room_that_is_free_again_is_theirs(calendar: Calendar) -> None:
     assert await calendar.count(CONFLICTS, patient) == 0
     said = dict(await calendar.log(patient))["AppointmentRescheduled"]
     assert (said["room_id"], said["starts_at"]) == (ours["room_id"], said["was_at"])
+
+
+async def test_two_people_who_were_one_for_a_while_are_not_in_each_others_way(calendar: Calendar) -> None:
+    survivor, absorbed = await calendar.patients(2)
+    at = await free(calendar)
+    both = {"patient_id": survivor, "absorbed_id": absorbed}
+    merged = "patients where merged_into = $1"
+    await calendar.say("intake", LeadMerged(**both, reason="same-person"))
+    await eventually(lambda: calendar.count(merged, survivor), equals=1)
+    await calendar.book(survivor, at.isoformat(), provider_id="osei")
+    twice = await calendar.book(absorbed, at.isoformat(), provider_id="rios", expect=409)
+    assert twice["detail"].endswith("the patient.")
+    await calendar.say("intake", LeadUnmerged(**both, reason="two-people"))
+    await eventually(lambda: calendar.count(merged, survivor), equals=0)
+    await calendar.book(absorbed, at.isoformat(), provider_id="rios")
+    await calendar.book(survivor, at.isoformat(), provider_id="rios", expect=409)
+
+
+@pytest.mark.parametrize("how", ["moved", "unmerged"])
+async def test_an_overlap_after_a_merge_is_asked_about_while_there_is_one(calendar: Calendar, how: str) -> None:
+    survivor, absorbed = await calendar.patients(2)
+    at = await free(calendar)
+    await calendar.book(survivor, at.isoformat(), provider_id="osei")
+    second = await calendar.book(absorbed, at.isoformat(), provider_id="rios")
+    both = {"patient_id": survivor, "absorbed_id": absorbed}
+    asked = "tasks where kind = 'overlap-after-merge' and subject = $1 and closed_at is null"
+    await calendar.say("intake", LeadMerged(**both, reason="same-person"))
+    await eventually(lambda: calendar.count(asked, survivor), equals=1)
+    if how == "moved":
+        later = (at + timedelta(hours=2)).isoformat()
+        await calendar.change(second["id"], "reschedule", starts_at=later, reason="clinic")
+    else:
+        await calendar.say("intake", LeadUnmerged(**both, reason="two-people"))
+    await eventually(lambda: calendar.count(asked, survivor), equals=0)
+
+
+async def test_what_was_booked_there_for_the_wrong_person_stands_for_the_right_one(calendar: Calendar) -> None:
+    at = await free(calendar)
+    wrong, name = await theirs(calendar, at)
+    await eventually(lambda: calendar.count(TAKEN, "person:osei", wrong), equals=1)
+    right, _ = await theirs(calendar, at, name, patient=await calendar.patient())
+    await eventually(lambda: calendar.count(TAKEN, "person:osei", right), equals=1)
+    assert (await calendar.names(wrong))[-1] == "AppointmentCancelled"
+    assert await calendar.count(CONFLICTS, right) == 0

@@ -12,6 +12,7 @@ from shared.tasks import close_task, close_tasks
 from shared.uow import UnitOfWork
 
 CONFLICT = "calendar-conflict"
+OVERLAP = "overlap-after-merge"
 REASON = "external"
 
 
@@ -23,6 +24,10 @@ def occurrence(booked: Appointment) -> str:
 async def resolved(uow: UnitOfWork, found: Appointment, outcome: str) -> None:
     """It stands no longer where it stood in somebody's way, and has given back what it took there."""
     await close_tasks(uow, kind=CONFLICT, subject=found.patient_id, beginning=str(found.id), outcome=outcome)
+    patients = await calendar.family(uow.conn, found.patient_id)
+    if len(patients) > 1 and await uow.conn.fetchval(calendar.OVERLAPS, patients) is None:
+        for one in patients:
+            await close_task(uow, kind=OVERLAP, subject=one, outcome=outcome)
     until = found.session.room_until if found.session else found.ends_at
     await made_room(uow, found.starts_at, until)
 

@@ -37,6 +37,11 @@ async def follow(uow: UnitOfWork, event: ExternalBookingReceived) -> None:
     if heard is None:
         return
     ours = await calendar.find(uow.conn, heard.appointment_id, lock=True) if heard.appointment_id else None
+    if ours is not None and ours.patient_id not in await calendar.family(uow.conn, event.patient_id):
+        # It was booked for somebody else there, or turned out to be.
+        if ours.state in MOVABLE:
+            await changes.drop(uow, ours, reason=REASON)
+        ours = None
     if event.status == "requested":
         await _request(uow, event)
         return

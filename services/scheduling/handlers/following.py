@@ -3,6 +3,7 @@
 from services.scheduling.domain import appointments
 from services.scheduling.domain.appointments import State
 from services.scheduling.handlers import absences, changes, courses, links
+from services.scheduling.handlers.clashes import OVERLAP
 from services.scheduling.repository import absences as repository_absences
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -11,7 +12,7 @@ from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked
 from shared.contracts.intake import ExternalBusyChanged, LeadCreated, LeadMerged, LeadUnmerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.http.links import revoke as revoke_links
-from shared.tasks import close_tasks_of, raise_task
+from shared.tasks import close_task, close_tasks_of, raise_task
 from shared.uow import UnitOfWork
 
 
@@ -29,7 +30,7 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
     if overlapping is not None:
         await raise_task(
             uow,
-            kind="overlap-after-merge",
+            kind=OVERLAP,
             subject=event.patient_id,
             occurrence=str(event.absorbed_id),
             role="front_desk",
@@ -40,8 +41,13 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
 
 
 async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
-    """They are two people after all."""
+    """They are two people after all: neither is in the way of what the other has."""
     await uow.conn.execute(repository.MERGE, event.absorbed_id, None)
+    one, other = [await repository.family(uow.conn, it) for it in (event.patient_id, event.absorbed_id)]
+    if not set(one) & set(other):
+        await repository.part(uow.conn, one, other)
+    was = str(event.absorbed_id)
+    await close_task(uow, kind=OVERLAP, subject=event.patient_id, occurrence=was, outcome="unmerged")
 
 
 async def erase(uow: UnitOfWork, event: PatientErased) -> None:

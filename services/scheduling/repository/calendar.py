@@ -87,6 +87,11 @@ on conflict (patient_id) do update set merged_into = excluded.merged_into
 ERASE = (
     "insert into patients (patient_id, erased) values ($1, true) on conflict (patient_id) do update set erased = true"
 )
+# What was booked while two ids meant one person took both.
+PART = """
+delete from bookings b using appointments a
+ where a.appointment_id = b.appointment_id and b.resource = any($1::text[]) and a.patient_id = any($2::uuid[])
+"""
 # UNION, not UNION ALL: a circle of merges ends too.
 FAMILY = """
 with recursive up as (
@@ -263,6 +268,12 @@ async def many(conn: asyncpg.Connection, statement: str, *arguments: Any) -> lis
 async def family(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
     """Every id that means this person, sorted; at least the one asked for."""
     return [row["patient_id"] for row in await conn.fetch(FAMILY, patient_id)]
+
+
+async def part(conn: asyncpg.Connection, some: Sequence[UUID], others: Sequence[UUID]) -> None:
+    """They are not one person: what these have booked takes nothing of the others', either way."""
+    for mine, theirs in ((some, others), (others, some)):
+        await conn.execute(PART, [house.patient_id(one) for one in mine], theirs)
 
 
 async def unheard(conn: asyncpg.Connection, patients: Sequence[UUID], source: Source = "assessment") -> bool:
