@@ -31,12 +31,14 @@ async def free(calendar: Calendar) -> datetime:
     return next(one for one in times if one - 2 * hour in times and one + hour in times and one + 2 * hour in times)
 
 
-async def theirs(calendar: Calendar, at: datetime, name: str = "", *, patient: UUID | None = None) -> tuple[UUID, str]:
+async def theirs(
+    calendar: Calendar, at: datetime, name: str = "", *, patient: UUID | None = None, status: str = "booked"
+) -> tuple[UUID, str]:
     """Somebody whom the other system booked then, with Dr Osei."""
     patient, name = patient or await calendar.patient(), name or f"e-{next(NAMES)}"
     told = ExternalBookingReceived(
         patient_id=patient, vendor="vagaro", external_id=name, starts_at=at, ends_at=at + timedelta(hours=1),
-        status="booked", provider_ref="osei", changed_at=calendar.now,
+        status=status, provider_ref="osei", changed_at=calendar.now,
     )  # fmt: skip
     await calendar.say("intake", told)
     return patient, name
@@ -140,3 +142,24 @@ async def test_what_was_booked_there_for_the_wrong_person_stands_for_the_right_o
     await eventually(lambda: calendar.count(TAKEN, "person:osei", right), equals=1)
     assert (await calendar.names(wrong))[-1] == "AppointmentCancelled"
     assert await calendar.count(CONFLICTS, right) == 0
+
+
+@pytest.mark.parametrize("how", ["cancel", "reschedule"])
+async def test_what_is_changed_here_is_to_be_changed_there_until_they_say_so(calendar: Calendar, how: str) -> None:
+    at = await free(calendar)
+    later = at + timedelta(hours=2)
+    patient, name = await theirs(calendar, at)
+    await eventually(lambda: calendar.count(TAKEN, "person:osei", patient), equals=1)
+    (found,) = (await calendar.get(f"/api/v1/patients/{patient}/appointments"))["appointments"]
+    moved = {"starts_at": later.isoformat()} if how == "reschedule" else {}
+    await calendar.change(found["id"], how, reason="patient", **moved)
+    (task,) = [one for one in (await calendar.get("/api/v1/tasks"))["tasks"] if one["patient_id"] == str(patient)]
+    assert (task["kind"], task["role"]) == ("change-elsewhere", "front_desk")
+    assert f"Vagaro still has {at.astimezone(calendar.clinic.tz):%A %d %B, %H:%M}, with Dr Amara Osei" in task["detail"]
+    assert datetime.fromisoformat(task["deadline"]) == at
+    if how == "cancel":
+        await theirs(calendar, at, name, patient=patient, status="cancelled")
+    else:
+        await theirs(calendar, later, name, patient=patient)
+    await eventually(lambda: calendar.count("tasks where subject = $1 and closed_at is null", patient), equals=0)
+    assert (await calendar.names(patient)).count("AppointmentRescheduled") == (how == "reschedule")

@@ -10,7 +10,7 @@ from services.scheduling.domain.refusals import Refused, Spaced, Taken
 from services.scheduling.domain.sessions import Need, Shape, Slot, monitor_span, patient_span
 from services.scheduling.domain.site import Site, slot_at, slots
 from services.scheduling.domain.spans import overlap
-from services.scheduling.handlers import airway, consultations
+from services.scheduling.handlers import airway, consultations, elsewhere
 from services.scheduling.handlers.clashes import resolved
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -52,7 +52,9 @@ async def cancel(uow: UnitOfWork, appointment_id: UUID, *, reason: str, note: st
     if found is None:
         return None
     sealed = (await uow.keys.box(found.patient_id)).seal(note) if note else None
-    return await drop(uow, found, reason=reason, note=sealed)
+    cancelled = await drop(uow, found, reason=reason, note=sealed)
+    await elsewhere.to_change(uow, found, cancelled)
+    return cancelled
 
 
 async def drop(uow: UnitOfWork, found: Appointment, *, reason: str, note: str | None = None) -> Appointment:
@@ -127,6 +129,7 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
         await day.forget_answers(uow.conn, found.id, uow.now)
     uow.publish(event)
     await resolved(uow, found, "rescheduled")
+    await elsewhere.to_change(uow, found, moved)
     return moved
 
 

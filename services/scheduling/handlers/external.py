@@ -9,7 +9,7 @@ from services.scheduling.domain.appointments import MOVABLE, Appointment, Mode, 
 from services.scheduling.domain.sessions import Need
 from services.scheduling.domain.site import first_free
 from services.scheduling.domain.spans import Span
-from services.scheduling.handlers import changes, clashes
+from services.scheduling.handlers import changes, clashes, elsewhere
 from services.scheduling.handlers.clashes import REASON
 from services.scheduling.repository import calendar, external
 from shared.contracts.intake import ExternalBookingReceived
@@ -37,6 +37,8 @@ async def follow(uow: UnitOfWork, event: ExternalBookingReceived) -> None:
     if heard is None:
         return
     ours = await calendar.find(uow.conn, heard.appointment_id, lock=True) if heard.appointment_id else None
+    if ours is not None:
+        await elsewhere.heard(uow, ours)
     if ours is not None and ours.patient_id not in await calendar.family(uow.conn, event.patient_id):
         # It was booked for somebody else there, or turned out to be.
         if ours.state in MOVABLE:

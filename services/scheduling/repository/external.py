@@ -29,6 +29,7 @@ _LACKING = """
  order by starts_at, appointment_id for update skip locked
 """
 LACKING = APPOINTMENTS + _LACKING
+VENDOR = "select vendor from external_bookings where appointment_id = $1"
 STANDS_FOR = "update external_bookings set appointment_id = $3 where vendor = $1 and external_id = $2"
 
 
@@ -43,6 +44,12 @@ async def hear(conn: asyncpg.Connection, event: ExternalBookingReceived) -> Hear
     """Take the newer word; None where a still newer one is known."""
     row = await conn.fetchrow(HEAR, event.vendor, event.external_id, event.patient_id, event.changed_at)
     return None if row is None else Heard(row["appointment_id"])
+
+
+async def vendor_of(conn: asyncpg.Connection, appointment_id: UUID) -> str | None:
+    """The other system that keeps this appointment too; None where it is ours alone."""
+    vendor: str | None = await conn.fetchval(VENDOR, appointment_id)
+    return vendor
 
 
 async def held(conn: asyncpg.Connection, appointment_id: UUID) -> set[str]:
