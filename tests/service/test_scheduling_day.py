@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -243,3 +244,21 @@ async def test_vitals_of_another_day_do_not_count_for_the_dose(calendar: Calenda
     await day.measure(126)
     await eventually(lambda: calendar.count("vitals where appointment_id = $1", UUID(day.id)), equals=2)
     assert await day.because("vitals") == "vitals-missing", "taken by mistake for a session that is days ahead"
+
+
+async def test_a_late_dose_takes_room_monitor_and_patient_for_as_long_as_it_lasts(calendar: Calendar) -> None:
+    day = await a_day(calendar)
+    await day.consent()
+    await day.ride()
+    await day.measure(124)
+    await calendar.later(day.starts_at + timedelta(minutes=110))
+    for gate in ("consents", "escort", "vitals"):
+        await eventually(partial(day.because, gate), equals="", timeout=15)
+    await day.do("check-in", fasting=True, pregnancy=True)
+    longer = (
+        "bookings b join appointments using (appointment_id) where appointment_id = $1 and upper(during) >= ends_at"
+    )
+    was = await calendar.count(f"{longer} + interval '60 minutes'", UUID(day.id))
+    given = await day.do("dose", person="osei")
+    assert given["dosed_at"] > given["appointment"]["session"]["dose_at"]
+    assert (was, await calendar.count(f"{longer} + interval '60 minutes'", UUID(day.id))) == (0, 3)

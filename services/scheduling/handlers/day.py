@@ -9,6 +9,7 @@ from services.scheduling.domain import appointments, gates, house
 from services.scheduling.domain.appointments import Appointment, Session, State
 from services.scheduling.domain.gates import Due, Facts, Gate, Reading, Standing
 from services.scheduling.domain.refusals import GatesClosed, Refused
+from services.scheduling.handlers import late
 from services.scheduling.repository import calendar, day
 from services.scheduling.repository.day import SessionDay, Signed
 from shared.audit import audit
@@ -95,6 +96,9 @@ async def dose(uow: UnitOfWork, appointment_id: UUID, prescriber_id: str) -> Sta
     await calendar.save(uow.conn, given)
     await uow.conn.execute(day.DOSE, found.id, uow.now, prescriber_id)
     uow.publish(event.model_copy(update={"overridden": _overridden(standing.gates)}))
+    shape = house.shape_of(uow.clinic, standing.session.route)
+    if shape is not None:
+        await late.given(uow, given, standing.session, shape)
     return await _stand(uow, given)
 
 

@@ -10,6 +10,9 @@ import asyncpg
 
 from services.scheduling.domain.appointments import Appointment
 from services.scheduling.domain.gates import Gate, Reading
+from services.scheduling.domain.sessions import Need
+from services.scheduling.repository import calendar
+from services.scheduling.repository.calendar import APPOINTMENTS
 
 CONSENT = """
 insert into treatment_consents as c (consent_id, patient_id, route, signed_at) values ($1, $2, $3, $4)
@@ -77,6 +80,15 @@ END = "update session_days set discharged_at = $2, escort_present = $3 where app
 DAY = """
 select checked_in_at, attested, dosed_at, prescriber_id, discharged_at from session_days where appointment_id = $1
 """
+
+_NEEDS_THEM = """
+ where state in ('booked', 'held', 'checked-in') and appointment_id <> $4 and appointment_id in (
+       select b.appointment_id from bookings b
+         join unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as n (resource, starts_at, ends_at)
+           on b.resource = n.resource and b.during && tstzrange(n.starts_at, n.ends_at))
+ order by starts_at, appointment_id
+"""
+NEEDS_THEM = APPOINTMENTS + _NEEDS_THEM
 
 SIGN = """
 insert into overrides (appointment_id, starts_at, gate, because, evidence, provider_id, licence, reason, signed_at)
@@ -159,6 +171,15 @@ async def day(conn: asyncpg.Connection, appointment_id: UUID) -> SessionDay | No
         dosed_at=row["dosed_at"],
         prescriber_id=row["prescriber_id"],
         discharged_at=row["discharged_at"],
+    )
+
+
+async def needing(conn: asyncpg.Connection, needs: Sequence[Need], but: UUID) -> list[Appointment]:
+    """What stands where these are needed, but for this appointment."""
+    spans = [need.span for need in needs]
+    resources = [need.resource for need in needs]
+    return await calendar.many(
+        conn, NEEDS_THEM, resources, [one.start for one in spans], [one.end for one in spans], but
     )
 
 
