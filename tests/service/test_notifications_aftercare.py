@@ -108,6 +108,20 @@ async def test_with_the_next_ride_open_too_each_answer_finds_its_question(at_des
     assert await standing() == ("confirmed", 0)
 
 
+@pytest.mark.parametrize(("words", "task"), [("Shaken", "side-effect"), ("Suicidal", "side-effect-severe")])
+async def test_how_they_are_is_never_taken_for_who_takes_them_home(at_desk, words, task):
+    patient = await at_desk.lead()
+    first, second = await at_desk.course(patient, FIRST, sessions=2, gap_days=3)
+    await at_desk.until(first.ends_at)
+    await at_desk.hear(over(first).model_copy(update={"discharged_at": first.ends_at}))
+    await at_desk.until(first.ends_at + DAY + timedelta(hours=1))
+    await at_desk.texts_in(patient, words)
+    async with at_desk.service.reading() as uow:
+        ride = await uow.conn.fetchval("select transport from visits where id = $1", second.appointment_id)
+    assert ride == "open"
+    assert task in await at_desk.tasks(patient)
+
+
 async def test_the_list_is_told_beforehand_and_asked_the_next_day(stack, eventually):
     patient, booked, page = await stack.approved()
     for language, title, call in (("en", "What you may feel", "At home: call"), ("es", "Qué puede sentir", "En casa")):

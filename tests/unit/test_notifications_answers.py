@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifications.domain.answers import Answer, read
+from services.notifications.domain.answers import Answer, of_the_ride, read
 from services.notifications.domain.delivery import State, may_move, state_of, wait_before
 
 
@@ -28,6 +28,9 @@ def test_a_plain_yes(body):
         ("Sí, José", "José"),
         ("Anne-Marie O'Neil", "Anne-Marie O'Neil"),
         ("Karin.", "Karin"),
+        ("KARIN", "KARIN"),
+        ("my brother can take me", "my brother can take me"),
+        ("mi hermana me lleva", "mi hermana me lleva"),
     ],
 )
 def test_a_name_is_a_yes_with_an_escort(body, escort):
@@ -51,6 +54,30 @@ def test_a_plain_no(body):
 )  # fmt: skip
 def test_everything_else_is_read_by_a_person(body):
     assert read(body) == Answer("unclear")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Emergency", "Suicidal", "Desmayada",
+        "Nauseous", "Dizzy", "Terrible", "Scared", "Bleeding", "Mal", "Mareada", "Tengo miedo", "Ok dizzy",
+        "1 nauseous", "Undecided", "Unsure", "Idk", "Wait", "Later", "Después", "Todavía", "Ya", "Us",
+        "WRONG NUMBER", "STOP TEXTING", "STOP MESSAGES", "COME NOW", "Unsubscribe Me", "Número Equivocado",
+        "my mother is dying", "my husband refuses", "my wife left", "mi esposo murió",
+    ],
+)  # fmt: skip
+def test_a_word_that_a_telephone_wrote_large_is_nobodys_name(body):
+    """Telephones begin every text with a capital: what somebody feels must not look like who takes them home."""
+    assert read(body) == Answer("unclear")
+
+
+@pytest.mark.parametrize(
+    ("body", "of_it"),
+    [("1", True), ("2", True), ("no", True), ("Sí, José", True), ("Karin, my wife", True), ("mi hermana", True),
+     ("Karin", False), ("Shaken", False), ("ok", False), ("ok Karin", False), ("", False), ("not well", False)],
+)  # fmt: skip
+def test_only_what_names_the_ride_by_itself_is_certainly_about_it(body, of_it):
+    assert of_the_ride(body) is of_it
 
 
 @given(st.text(max_size=200))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.notifications.domain.answers import read
+from services.notifications.domain.answers import of_the_ride, read
 from services.notifications.domain.wellbeing import says_well
 from services.notifications.handlers import aftercare, transport
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
@@ -101,12 +101,13 @@ def _still_asked(uow: UnitOfWork, question: Question, visit: VisitRow) -> bool:
 def _meant(asked: list[Asked], body: str) -> Asked | None:
     """The newest question; where both how they are and the ride are open, the one that the words can answer.
 
-    "ok" could answer either: it is taken for how they are, because a ride that nobody has must not look confirmed.
+    "ok" could answer either, and so could a single word that may be a name: it is taken for how they are, because a
+    ride that nobody has must not look confirmed, and how they are must not be lost.
     """
     newest = {question.kind: (question, visit) for question, visit in reversed(asked)}
     if len(newest) < 2:
         return asked[0] if asked else None
-    about_the_ride = read(body).meaning != "unclear" and not says_well(body)
+    about_the_ride = of_the_ride(body) and not says_well(body)
     return next(one for kind, one in newest.items() if (kind == NEXT_DAY) is not about_the_ride)
 
 
