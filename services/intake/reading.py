@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import idna
 import phonenumbers
-from phonenumbers import PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberType
 from phonenumbers import timezone as phone_zones
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
@@ -128,14 +128,16 @@ def sender_number(raw: str) -> str | None:
 
 def takes_texts(number: str) -> bool:
     """Whether an E.164 number may belong to a telephone that can be texted; in the US mobiles look like landlines."""
-    kind = phonenumbers.number_type(phonenumbers.parse(number))
-    return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    parsed = _parsed(number)
+    if parsed is None:
+        return False
+    return phonenumbers.number_type(parsed) in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
 def zone_of(phone: str | None, clinic_zone: str) -> str | None:
     """The zone that a number's area lies in, where it says so: the clinic's own if that is one of several.
 
-    `phone` is a number that exists, in E.164.
+    `phone` is E.164; who calls or texts may show one that no country has.
     """
     if phone is None:
         return None
@@ -147,11 +149,20 @@ def zone_of(phone: str | None, clinic_zone: str) -> str | None:
 
 def _zones(phone: str) -> Sequence[str]:
     if not in_us(phone):
-        return phone_zones.time_zones_for_number(phonenumbers.parse(phone))
+        parsed = _parsed(phone)
+        return () if parsed is None else phone_zones.time_zones_for_number(parsed)
     # A number of the United States lies where its first digits say; only elsewhere the library asks for its kind first.
     digits = phone[1:]
     areas = (digits[:length] for length in range(TIMEZONE_LONGEST_PREFIX, 0, -1))
     return next((TIMEZONE_DATA[area] for area in areas if area in TIMEZONE_DATA), ())
+
+
+def _parsed(number: str) -> PhoneNumber | None:
+    """None for what begins like no country's numbers: callers can be made to show anything."""
+    try:
+        return phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return None
 
 
 @lru_cache(maxsize=4_096)  # most addresses share few domains

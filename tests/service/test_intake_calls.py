@@ -129,6 +129,21 @@ async def test_words_of_a_withheld_number_that_come_late_are_kept_beside_the_mis
     assert len(await intake.open_tasks("listen-voicemail")) >= 1
 
 
+async def test_words_from_a_number_that_no_country_has_are_kept_too(intake):
+    caller = "+9995550142"
+    call = Call(intake, caller)
+    await call.rings()
+    await call.speaks()
+    silent = Call(intake, "+9995550143")
+    await silent.rings()
+    await silent.ends()
+    await intake.come_due("missed-call")
+    patient = await intake.patient_of(caller)
+    assert patient in [task["subject"] for task in await intake.open_tasks("listen-voicemail")]
+    name, told = (await intake.events(await intake.patient_of("+9995550143")))[-1]
+    assert (name, told["missed_call"]) == ("MessageReceived", False)
+
+
 @pytest.mark.parametrize("caller", ["anonymous", "+266696687", ""])
 async def test_withheld_numbers_are_kept_each_by_itself(intake, caller):
     before = len([each for each in await intake.kept() if each["reason"] == "caller-withheld"])

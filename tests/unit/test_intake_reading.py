@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from services.intake.domain.contact import Unusable
-from services.intake.reading import read, read_email, read_phone, sender_number, zone_of
+from services.intake.reading import read, read_email, read_phone, sender_number, takes_texts, zone_of
 from shared.clinic import load
 from shared.contracts.intake import Channel, ConsentKind
 from shared.contracts.submissions import Submission
@@ -96,6 +96,13 @@ def test_the_zone_is_that_of_the_numbers_area():
     assert zone_of("+18015550148", "America/New_York") == "America/Denver"
     assert zone_of("+18005550148", "America/Denver") == "America/Denver"
     assert zone_of(None, "America/Denver") is None
+
+
+@pytest.mark.parametrize("shown", ["+9991234567", "+2101234567"])
+def test_a_number_that_no_country_has_lies_nowhere_and_takes_no_texts(shown):
+    """Who calls can have any number shown; what cannot be placed must not stop the call from being kept."""
+    assert zone_of(shown, "America/Denver") is None
+    assert not takes_texts(shown)
 
 
 @pytest.mark.parametrize(
