@@ -88,6 +88,19 @@ async def test_the_call_moves_with_the_session_and_goes_with_it(at_desk):
     assert "prep-unanswered" not in await at_desk.tasks(patient)
 
 
+async def test_at_another_hour_of_its_day_the_preparation_is_asked_again(at_desk):
+    """Fasting from two o'clock is no fasting for a session at eight; scheduling's gate asks for the new hour too."""
+    patient, session = await booked(at_desk)
+    await says(at_desk, session, solids=True, fluids=True)
+    await at_desk.move(session, FIRST - timedelta(hours=2))
+    await at_desk.until(FIRST - timedelta(hours=2) - CALL)
+    assert "prep-unanswered" in await at_desk.tasks(patient)
+    said = (await at_desk.events(patient)).count("PrepConfirmed")
+    await says(at_desk, session, solids=True, fluids=True)
+    assert (await at_desk.events(patient)).count("PrepConfirmed") == said + 2, "the same words are news of the new hour"
+    assert "prep-unanswered" not in await at_desk.tasks(patient)
+
+
 async def test_a_session_that_is_only_handed_to_others_asks_nothing_again(at_desk):
     patient, session = await booked(at_desk)
     await says(at_desk, session, solids=True)

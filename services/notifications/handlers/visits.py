@@ -131,6 +131,7 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
     )
     other_day = event.starts_at.astimezone(visit.tz).date() != visit.starts_at.astimezone(visit.tz).date()
     await preparing.settle(uow, visit, "rescheduled")
+    await visits.unanswer(uow.conn, visit.id)
     if other_day:
         await visits.ask_again(uow.conn, visit.id)
         await preparing.forget(uow, visit, "rescheduled")

@@ -159,8 +159,12 @@ async def set_transport(conn: asyncpg.Connection, visit_id: UUID, state: str, es
 
 
 async def ask_again(conn: asyncpg.Connection, visit_id: UUID) -> None:
-    """Another time needs another answer: who could come then may not be able to now."""
+    """Another day needs another answer: who could come then may not be able to now."""
     await conn.execute(ASK_AGAIN, visit_id)
+
+
+async def unanswer(conn: asyncpg.Connection, visit_id: UUID) -> None:
+    """What was said of the preparation was said of the clock times of another hour."""
     await conn.execute(UNANSWER, visit_id)
 
 
