@@ -7,7 +7,7 @@ from services.notifications.domain.delivery import State, may_move
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
-from services.notifications.handlers.saying import TIMER, call_instead, let_down, named_visits, waking
+from services.notifications.handlers.saying import TIMER, call_instead, call_unheard, let_down, named_visits, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
@@ -63,7 +63,9 @@ async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
         await outbound.overtake(uow.conn, row.id, OPTED_OUT)
         return False
     await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
-    await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=OPTED_OUT, at=uow.now)
+    inside = await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=OPTED_OUT, at=uow.now)
+    for one in (row, *await _rows(uow, inside)):
+        await call_unheard(uow, await seen(uow, one.patient_id), one)
     return True
 
 
@@ -75,6 +77,8 @@ async def overtaken(uow: UnitOfWork, message_id: UUID) -> bool:
     to = State.SUPPRESSED if row.reason == OPTED_OUT else State.WITHDRAWN
     await messages.stop(uow.conn, row.id, to=to, reason=row.reason)
     await let_down(uow, row.patient_id, [row.id])
+    if to is State.SUPPRESSED:
+        await call_unheard(uow, await seen(uow, row.patient_id), row)
     return True
 
 

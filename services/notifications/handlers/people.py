@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from services.notifications.domain.delivery import State
 from services.notifications.handlers.planning import replan_all
-from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, known
-from services.notifications.handlers.saying import Say, say, unschedule
+from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, TO_ESCORT, known
+from services.notifications.handlers.saying import Say, call_unheard, say, unschedule
 from services.notifications.repository import messages, people, visits
 from services.notifications.rows import Patient
 from shared.contracts.assessment import AlternativeRecommended, CandidateDeclined, MoreInformationRequested
@@ -155,10 +155,16 @@ async def opt_out(uow: UnitOfWork, patient_id: UUID, occurrence: str, *, confirm
 
 
 async def _suppress(uow: UnitOfWork, patient_id: UUID, channel: str) -> None:
+    """What was planned does not go. To their escort it does: that is another telephone, and no news to them."""
     stopped = await messages.stop_of_patient(
-        uow.conn, patient_id, to=State.SUPPRESSED, reason="opted_out", channel=channel, but_kind="opt_out"
+        uow.conn, patient_id, to=State.SUPPRESSED, reason="opted_out", channel=channel, but=("opt_out", TO_ESCORT)
     )
     await unschedule(uow, patient_id, stopped)
+    patient = await known(uow, patient_id)
+    for message_id in stopped:
+        row = await messages.find(uow.conn, message_id)
+        if row is not None and not row.ladder:  # the ladder is planned anew
+            await call_unheard(uow, patient, row)
 
 
 async def tell_decision(

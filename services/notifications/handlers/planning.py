@@ -5,6 +5,7 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State
 from services.notifications.domain.plan import Due, Rung, Visit, ladder, merged
+from services.notifications.handlers.aftercare import NEXT_DAY
 from services.notifications.handlers.reaching import channels, reached_as, window_of
 from services.notifications.handlers.saying import TIMER, local_midnight, unschedule
 from services.notifications.repository import messages, visits
@@ -27,8 +28,8 @@ async def replan(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> None:
     reachable = channels(uow.clinic, target)
     standing = await messages.planned_ladder(uow.conn, visit.id)
     for rung in _rungs(uow, target, visit):
-        if rung.channel not in reachable:
-            continue
+        if rung.channel not in reachable and (reachable or rung.asks != NEXT_DAY):
+            continue  # who can be written to by no channel is called the day after, when this comes due
         row = _row(uow, patient, visit, rung)
         planned = await messages.plan(uow.conn, row)
         if planned is not None:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
+from services.notifications.handlers.aftercare import NEXT_DAY
 from services.notifications.handlers.reaching import TO_ESCORT, channels, known, reached_as, window_of
 from services.notifications.repository import messages, outbound, people, questions, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
-from shared.clinic.messages import SmsOrEmail
+from shared.clinic.messages import TEXTS, SmsOrEmail
 from shared.ids import new_id
 from shared.tasks import raise_task
 from shared.timers import cancel_timers, set_timer
@@ -120,6 +121,9 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
     elif row.kind == TO_ESCORT:
         await _to_escort(uow, row)
+    elif row.ladder and row.channel not in channels(uow.clinic, target):
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="no_address")
+        await call_unheard(uow, patient, row)
     elif row.channel == "sms" and not await _text_may_go(uow, row, target):
         return
     elif (recipient := await _recipient(uow, row, target)) is None:
@@ -203,6 +207,7 @@ async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> boo
     """Opt-out first, then quiet hours, then how many they had already."""
     if target.sms_out and row.kind != "opt_out":
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        await call_unheard(uow, await known(uow, row.patient_id), row)
         return False
     if row.exempt:
         return True
@@ -268,6 +273,13 @@ async def _recipient(uow: UnitOfWork, row: MessageRow, target: Patient) -> str |
     contact = (await uow.keys.box(target.id)).open_json(target.contact)
     address = contact.get("phone" if row.channel == "sms" else "email")
     return (await uow.keys.box(row.patient_id)).seal(address) if address else None
+
+
+async def call_unheard(uow: UnitOfWork, patient: Patient, row: MessageRow) -> None:
+    """This will not go. News of a visit, and how they are the day after, is a person's where nothing else says it."""
+    news = bool(row.visits) and not row.ladder and TEXTS[row.kind].stops and row.kind != TO_ESCORT
+    if (news or row.asks == NEXT_DAY) and not await messages.has_twin(uow.conn, row):
+        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
 
 
 async def call_instead(

@@ -55,7 +55,7 @@ UNCARRY = "update messages set carried_by = null where patient_id = $1 and state
 # $2: states from which a message is taken back; returns what was, for its timers.
 STOP_OF_PATIENT = """
 update messages set state = $3, reason = $4
- where patient_id = $1 and state = any($2) and ($5::text is null or channel = $5) and ($6::text is null or kind <> $6)
+ where patient_id = $1 and state = any($2) and ($5::text is null or channel = $5) and kind <> all($6::text[])
 returning id
 """
 # One that is being sent keeps its state and bears the reason: it is not sent again (`overtaken`). News of an earlier
@@ -85,12 +85,14 @@ select count(*) from messages
    and ($3::uuid is null or id <> $3)
 """
 TWIN = """
-select exists (select from messages where patient_id = $1 and kind = $2 and occurrence = $3 and channel = 'email'
+select exists (select from messages where patient_id = $1 and kind = $2 and occurrence = $3 and channel <> $4
                   and state not in ('failed', 'suppressed', 'withdrawn'))
 """
 TOLD = """
 select exists (select from messages where patient_id = $1 and kind = $2 and occurrence = $3
                   and state in ('ready', 'sending', 'sent', 'delivered', 'failed'))
+    or exists (select from tasks where kind = 'call-patient' and subject = $1 and occurrence = $2 || ':' || $3
+                  and closed_at is not null)
 """
 COUNT_OF_VISIT = "select count(*) from messages where visit_id = $1 and kind = $2"
 LAST_OF_KIND = "select max(due_at) from messages where patient_id = $1 and kind = any($2) and due_at >= $3"
@@ -181,12 +183,12 @@ async def stop_of_patient(
     to: State,
     reason: str,
     channel: str | None = None,
-    but_kind: str | None = None,
+    but: Collection[str] = (),
 ) -> list[UUID]:
-    """Take back whatever has not gone yet."""
+    """Take back whatever has not gone yet, except these kinds."""
     waiting = [str(State.PLANNED), str(State.READY)]
     return [
-        row["id"] for row in await conn.fetch(STOP_OF_PATIENT, patient_id, waiting, str(to), reason, channel, but_kind)
+        row["id"] for row in await conn.fetch(STOP_OF_PATIENT, patient_id, waiting, str(to), reason, channel, list(but))
     ]
 
 
@@ -231,12 +233,12 @@ async def count_since(
 
 
 async def has_twin(conn: asyncpg.Connection, row: MessageRow) -> bool:
-    """Whether an e-mail says the same."""
-    return bool(await conn.fetchval(TWIN, row.patient_id, row.kind, row.occurrence))
+    """Whether the other channel says the same."""
+    return bool(await conn.fetchval(TWIN, row.patient_id, row.kind, row.occurrence, row.channel))
 
 
 async def was_told(conn: asyncpg.Connection, patient_id: UUID, kind: str, occurrence: str) -> bool:
-    """Whether this went out, or is on its way, by any channel."""
+    """Whether this went out, or is on its way, by any channel, or a person called to say it."""
     return bool(await conn.fetchval(TOLD, patient_id, kind, occurrence))
 
 
