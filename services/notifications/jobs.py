@@ -134,6 +134,8 @@ async def _open(uow: UnitOfWork, settings: Settings, claimed: outbound.Claimed) 
         return None
     if await delivery.stopped(uow, row, unsure=claimed.unsure):
         return None
+    if await delivery.useless(uow, row, unsure=claimed.unsure):
+        return None
     if await delivery.held_till_morning(uow, row, unsure=claimed.unsure):
         return None
     if row.body is None:

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State, may_move
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
+from services.notifications.handlers.calling import call_instead, call_unheard
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
-from services.notifications.handlers.saying import TIMER, call_instead, call_unheard, let_down, named_visits, waking
+from services.notifications.handlers.saying import TIMER, let_down, named_visits, too_late, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
@@ -20,7 +21,7 @@ from shared.uow import UnitOfWork
 
 LINK_LASTS = timedelta(days=7)
 """After the last visit, so that "how to reach us" works the day after."""
-OPTED_OUT = "opted_out"
+OPTED_OUT, TOO_LATE = "opted_out", "too_late"
 
 
 async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
@@ -69,15 +70,27 @@ async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
     return True
 
 
+async def useless(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
+    """Its carrier or we were away until it was of no use any more. One that may have gone is only not sent again."""
+    if not too_late(row, uow.now):
+        return False
+    if unsure:
+        await outbound.overtake(uow.conn, row.id, TOO_LATE)
+        return False
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=TOO_LATE)
+    await let_down(uow, row.patient_id, [row.id])
+    return True
+
+
 async def overtaken(uow: UnitOfWork, message_id: UUID) -> bool:
     """Whether what it says was changed while it was being sent: it did not go, and goes no more."""
     row = await messages.find(uow.conn, message_id, lock=True)
     if row is None or row.state is not State.SENDING or row.reason is None:
         return False
-    to = State.SUPPRESSED if row.reason == OPTED_OUT else State.WITHDRAWN
+    to = State.SUPPRESSED if row.reason in (OPTED_OUT, TOO_LATE) else State.WITHDRAWN
     await messages.stop(uow.conn, row.id, to=to, reason=row.reason)
     await let_down(uow, row.patient_id, [row.id])
-    if to is State.SUPPRESSED:
+    if row.reason == OPTED_OUT:
         await call_unheard(uow, await seen(uow, row.patient_id), row)
     return True
 

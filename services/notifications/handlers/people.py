@@ -6,9 +6,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.notifications.domain.delivery import State
+from services.notifications.handlers.calling import call_unheard
 from services.notifications.handlers.planning import replan_all
 from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, TO_ESCORT, known
-from services.notifications.handlers.saying import Say, call_unheard, say, unschedule
+from services.notifications.handlers.saying import Say, say, unschedule
 from services.notifications.repository import messages, people, visits
 from services.notifications.rows import Patient
 from shared.contracts.assessment import AlternativeRecommended, CandidateDeclined, MoreInformationRequested

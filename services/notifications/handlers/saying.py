@@ -6,13 +6,12 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
-from services.notifications.handlers.aftercare import NEXT_DAY
+from services.notifications.handlers.calling import call_instead, call_unheard
 from services.notifications.handlers.reaching import TO_ESCORT, channels, known, reached_as, window_of
 from services.notifications.repository import messages, outbound, people, questions, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
-from shared.clinic.messages import TEXTS, SmsOrEmail
+from shared.clinic.messages import SmsOrEmail
 from shared.ids import new_id
-from shared.tasks import raise_task
 from shared.timers import cancel_timers, set_timer
 from shared.uow import UnitOfWork
 
@@ -20,6 +19,10 @@ TIMER = "message"
 NO_HURRY = timedelta(days=3)
 IN_TIME = timedelta(hours=2)
 """News of a visit that would arrive later than this before it is told at once, also at night."""
+A_LITTLE_LATE = timedelta(minutes=20)
+"""What a busy service, or a carrier that is asked again, may take."""
+CHANGES = ("cancelled", "rescheduled")
+"""That a visit is not as they knew it. Their `until_at` is by when they should know, not when it is of no more use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
     if row is None or row.state is not State.PLANNED or await _went_with_host(uow, row):
         return
     target = await reached_as(uow, patient)
-    if row.until_at is not None and uow.now > row.until_at:
+    if too_late(row, uow.now):
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="too_late")
     elif row.visits and not await named_visits(uow, row):
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
@@ -131,6 +134,16 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
     else:
         await _go(uow, row, recipient)
+
+
+def too_late(row: MessageRow, now: datetime) -> bool:
+    """Whether it is of no use any more. That a visit is no longer as they knew it, they hear whenever it can be told.
+
+    A rung may be due at its very last moment, and goes a moment after that.
+    """
+    if row.until_at is None or row.kind in CHANGES:
+        return False
+    return now > row.until_at + (A_LITTLE_LATE if row.ladder else timedelta())
 
 
 async def let_down(uow: UnitOfWork, patient_id: UUID, hosts: list[UUID]) -> None:
@@ -159,7 +172,8 @@ async def named_visits(uow: UnitOfWork, row: MessageRow) -> list[VisitRow]:
     """
     afterwards = {step.code for step in uow.clinic.messages.ladder if step.hours_after is not None}
     wanted = {"cancelled"} if row.kind == "cancelled" else {"done"} if row.kind in afterwards else {"ahead", "done"}
-    return [visit for visit in await visits.some(uow.conn, row.visits) if visit.state in wanted]
+    found = [visit for visit in await visits.some(uow.conn, row.visits) if visit.state in wanted]
+    return found if row.kind != "rescheduled" else [visit for visit in found if visit.starts_at > uow.now]
 
 
 async def _to_escort(uow: UnitOfWork, row: MessageRow) -> None:
@@ -215,16 +229,22 @@ async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> boo
     if at > uow.now:
         await _postpone(uow, row, at)
         return False
-    until = row.until_at or uow.now + NO_HURRY
     window = window_of(uow.clinic, target)
-    return not await _too_many(uow, row, target) or await _despite_the_limit(uow, row, target, window, until)
+    return not await _too_many(uow, row, target) or await _despite_the_limit(uow, row, target, window)
 
 
 def waking(uow: UnitOfWork, row: MessageRow, target: Patient) -> datetime:
     """When a text may go: now, or with their next waking hours where those are not too late for it."""
-    until = row.until_at or uow.now + NO_HURRY
-    latest = until if row.ladder else until - IN_TIME
+    latest = _latest(uow, row)
     return arrives(window_of(uow.clinic, target), uow.now, uow.now, latest, latest) or uow.now
+
+
+def _latest(uow: UnitOfWork, row: MessageRow) -> datetime:
+    """By when it should arrive. A change that they should have known by now is told with their next waking hours."""
+    if row.ladder and row.until_at is not None:
+        return max(row.until_at, uow.now)
+    until = row.until_at if row.until_at is not None and row.until_at > uow.now else uow.now + NO_HURRY
+    return until - IN_TIME
 
 
 async def _too_many(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:
@@ -238,12 +258,10 @@ async def _too_many(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:
     return had_today >= limits.without_consent_per_day or had_this_week >= limits.without_consent_per_week
 
 
-async def _despite_the_limit(
-    uow: UnitOfWork, row: MessageRow, target: Patient, window: Window, until: datetime
-) -> bool:
+async def _despite_the_limit(uow: UnitOfWork, row: MessageRow, target: Patient, window: Window) -> bool:
     """Tomorrow is better; else the e-mail has to do; else being told comes first, where they said yes to texts."""
     tomorrow = window.next_opening(local_midnight(uow, target) + timedelta(hours=25))
-    if tomorrow <= until:
+    if tomorrow <= _latest(uow, row):
         await _postpone(uow, row, tomorrow)
         return False
     if not await messages.has_twin(uow.conn, row):
@@ -273,31 +291,3 @@ async def _recipient(uow: UnitOfWork, row: MessageRow, target: Patient) -> str |
     contact = (await uow.keys.box(target.id)).open_json(target.contact)
     address = contact.get("phone" if row.channel == "sms" else "email")
     return (await uow.keys.box(row.patient_id)).seal(address) if address else None
-
-
-async def call_unheard(uow: UnitOfWork, patient: Patient, row: MessageRow) -> None:
-    """This will not go. News of a visit, and how they are the day after, is a person's where nothing else says it."""
-    news = bool(row.visits) and not row.ladder and TEXTS[row.kind].stops and row.kind != TO_ESCORT
-    if (news or row.asks == NEXT_DAY) and not await messages.has_twin(uow.conn, row):
-        await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
-
-
-async def call_instead(
-    uow: UnitOfWork, patient: Patient, kind: str, occurrence: str, visit_id: UUID | None, why: str = "no channel"
-) -> None:
-    """No message will tell them: a person calls."""
-    about = {row.id: row for row in await visits.some(uow.conn, [visit_id] if visit_id else [])}
-    deadline = uow.clinic.answer_due(uow.now)
-    if visit_id in about and about[visit_id].starts_at > uow.now:
-        deadline = min(deadline, about[visit_id].starts_at)
-    await raise_task(
-        uow,
-        kind="call-patient",
-        subject=patient.id,
-        occurrence=f"{kind}:{occurrence}",
-        role="front_desk",
-        patient_id=patient.id,
-        deadline=deadline,
-        detail=f"Please call and tell them ({kind.replace('_', ' ')}): {why}.",
-        appointment_id=visit_id,
-    )

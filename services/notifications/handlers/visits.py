@@ -145,8 +145,8 @@ async def move(uow: UnitOfWork, event: AppointmentRescheduled) -> None:
         await escorts.ask_again(uow, moved)
     if moved.external and event.reason == ELSEWHERE:
         return
-    soonest = min(visit.starts_at, moved.starts_at)
-    await _tell_change(uow, patient, moved, "rescheduled", until=moved.starts_at, urgent_from=soonest)
+    soonest = min((at for at in (visit.starts_at, moved.starts_at) if at > uow.now), default=moved.starts_at)
+    await _tell_change(uow, patient, moved, "rescheduled", soonest=soonest)
     await replan(uow, patient, moved)
 
 
@@ -158,7 +158,7 @@ async def cancel(uow: UnitOfWork, event: AppointmentCancelled) -> None:
     await _end(uow, patient, visit, "cancelled")
     if visit.external and event.reason == ELSEWHERE:
         return
-    await _tell_change(uow, patient, visit, "cancelled", until=visit.starts_at, urgent_from=visit.starts_at)
+    await _tell_change(uow, patient, visit, "cancelled", soonest=visit.starts_at)
 
 
 async def miss(uow: UnitOfWork, event: AppointmentNoShow) -> None:
@@ -198,17 +198,16 @@ async def _withdraw(uow: UnitOfWork, visit: VisitRow, reason: str) -> None:
     await let_down(uow, visit.patient_id, stopped)
 
 
-async def _tell_change(
-    uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str, *, until: datetime, urgent_from: datetime
-) -> None:
-    """A change of a visit of today, or before they could be texted again, is told at once; others wait a little for
-    more of their kind and share a message.
+async def _tell_change(uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str, *, soonest: datetime) -> None:
+    """A change of a visit of today, or before they could be texted again in time, is told at once; others wait a little
+    for more of their kind and share a message.
+
+    `soonest` is when they would come, as they know it or as it is now.
     """
     target = await reached_as(uow, patient)
-    tomorrow = local_midnight(uow, target) + timedelta(days=1)
-    waking = window_of(uow.clinic, target).next_opening(uow.now + _merging(uow))
-    urgent = urgent_from < max(tomorrow, waking + IN_TIME)
-    joined = set() if urgent else await _join(uow, patient, visit, kind)
+    urgent = soonest < _texted_again(uow, target) + IN_TIME
+    until = soonest if soonest > uow.now else None
+    joined = set() if urgent else await _join(uow, patient, visit, kind, until)
     rest: list[SmsOrEmail] = [channel for channel in channels(uow.clinic, target) if channel not in joined]
     if joined and not rest:
         return
@@ -222,13 +221,24 @@ async def _tell_change(
             visits=(visit.id,),
             only=tuple(rest),
             exempt=urgent,
-            until=None if kind == "cancelled" else until,
+            until=until,
             wait=timedelta() if urgent else _merging(uow),
         ),
     )
 
 
-async def _join(uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str) -> set[SmsOrEmail]:
+def _texted_again(uow: UnitOfWork, target: Patient) -> datetime:
+    """When a text of today, should it not go now, goes: by day they may have had as many as a day allows."""
+    window, soon = window_of(uow.clinic, target), uow.now + _merging(uow)
+    tomorrow = local_midnight(uow, target) + timedelta(days=1)
+    if window.contains(soon):
+        return window.next_opening(tomorrow)
+    return max(tomorrow - IN_TIME, window.next_opening(soon))
+
+
+async def _join(
+    uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str, until: datetime | None
+) -> set[SmsOrEmail]:
     """Add the visit to messages of this kind that have not gone yet; by which channels that was possible."""
     target = await reached_as(uow, patient)
     joined: set[SmsOrEmail] = set()
@@ -241,7 +251,7 @@ async def _join(uow: UnitOfWork, patient: Patient, visit: VisitRow, kind: str) -
         if channel == "sms" and not window.contains(due_at):
             due_at = window.next_opening(due_at)
         named = (*(one for one in waiting.visits if one != visit.id), visit.id)
-        await messages.name_visits(uow.conn, waiting.id, named, due_at)
+        await messages.name_visits(uow.conn, waiting.id, named, due_at, until)
         await schedule(uow, patient.id, waiting.id, due_at)
         joined.add(channel)
     return joined

@@ -38,7 +38,7 @@ WAITING_LIKE = (
  where patient_id = $1 and kind = $2 and channel = $3 and state = 'planned' order by planned_at limit 1 for update
 """
 )
-NAME_VISITS = "update messages set visits = $2, due_at = $3 where id = $1"
+NAME_VISITS = "update messages set visits = $2, due_at = $3, until_at = least(until_at, $4) where id = $1"
 PLANNED_LADDER = """
 select id, kind, occurrence, channel from messages where visit_id = $1 and ladder and state = 'planned'
 """
@@ -153,9 +153,11 @@ async def waiting_like(conn: asyncpg.Connection, patient_id: UUID, kind: str, ch
     return message(row) if row is not None else None
 
 
-async def name_visits(conn: asyncpg.Connection, message_id: UUID, visits: Collection[UUID], due_at: datetime) -> None:
-    """The waiting message names these visits, and waits until then."""
-    await conn.execute(NAME_VISITS, message_id, list(visits), due_at)
+async def name_visits(
+    conn: asyncpg.Connection, message_id: UUID, visits: Collection[UUID], due_at: datetime, until: datetime | None
+) -> None:
+    """The waiting message names these visits, and waits until then; it should be known by the earliest `until`."""
+    await conn.execute(NAME_VISITS, message_id, list(visits), due_at, until)
 
 
 async def planned_ladder(conn: asyncpg.Connection, visit_id: UUID) -> dict[tuple[str, str, str], UUID]:
