@@ -153,6 +153,21 @@ async def test_a_difference_to_what_is_known_is_a_persons_to_settle(intake):
     assert (shown.json()["name"], shown.json()["email"]) == ("Ana", "first@example.com")
 
 
+async def test_who_writes_with_their_mothers_telephone_does_not_become_her(intake):
+    """Her visits must not be written to his address, nor his birthday into her chart; a person settles who he is."""
+    mother = (await intake.lead(phone=number(604), name="Ana Ruiz")).json()["patient_id"]
+    son = {"name": "Luis Ruiz", "email": "luis604@example.com", "date_of_birth": "2004-03-09", "language": "es"}
+    assert (await intake.lead(phone=number(604), message="May I come too?", **son)).json()["patient_id"] == mother
+    shown = (await intake.http.get(f"/api/v1/patients/{mother}", headers=intake.running.as_staff("dana"))).json()
+    assert (shown["name"], shown["email"], shown["date_of_birth"], shown["language"]) == ("Ana Ruiz", None, None, "en")
+    (task,) = [task for task in await intake.open_tasks("contact-differs") if str(task["subject"]) == mother]
+    said = (await intake.box(mother)).open(task["detail"])
+    assert said == "name: Luis Ruiz; email: luis604@example.com; date_of_birth: 2004-03-09", "nothing he said is lost"
+    assert "MessageReceived" in await intake.names(mother)
+    himself = await intake.lead(email="luis604@example.com", name="Luis Ruiz")
+    assert himself.json()["patient_id"] != mother
+
+
 @pytest.mark.parametrize(
     ("lead", "field"),
     [

@@ -30,6 +30,17 @@ def test_once_an_appointment_stands_a_public_door_adds_no_address():
     assert (learned.changed, learned.differs) == ((), ("email",))
 
 
+def test_of_somebody_of_another_name_nothing_is_taken_over():
+    """A son writes with his mother's telephone: his address and his birthday are not hers."""
+    learned = learn(
+        KNOWN,
+        contact(name="Jonah Lindqvist", email="jonah@example.com", date_of_birth=date(2004, 3, 9)),
+        open_to_new=True,
+    )
+    assert (learned.details, learned.changed) == (KNOWN, ())
+    assert learned.differs == ("name", "email", "date_of_birth")
+
+
 def test_a_short_form_of_the_name_is_no_difference():
     assert learn(KNOWN, contact(name="maya"), open_to_new=True).differs == ()
 

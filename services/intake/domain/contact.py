@@ -75,13 +75,19 @@ class Learned:
     differs: tuple[str, ...] = ()
 
 
+def of_another(known: Details, contact: Contact) -> bool:
+    """Whether the contact gives a name that can't be the known person's: somebody else may be writing."""
+    return bool(known.name and contact.name) and not same_person_name(known.name or "", contact.name or "")
+
+
 def learn(known: Details, contact: Contact, *, open_to_new: bool) -> Learned:
     """Fill gaps, overwrite nothing.
 
     Whoever knows a patient's number can fill in a form, so a public door never changes where we write to: a
     different value is a difference for a person to settle, and so is a new one once treatment has begun to be
-    arranged (`open_to_new` is false).
+    arranged (`open_to_new` is false), or from somebody of another name: families share a telephone.
     """
+    open_to_new = open_to_new and not of_another(known, contact)
     filled: dict[str, str | date] = {}
     differs: list[str] = []
     for name in ("name", "phone", "email", "date_of_birth"):

@@ -9,6 +9,7 @@ WORDS_LIMIT = 8_000
 _BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile(r"[^\S\n]+")
 _MANY_BREAKS = re.compile(r"\n{3,}")
+_TITLES = frozenset({"mr", "mrs", "ms", "mx", "dr", "prof", "jr", "sr", "sra", "srta", "dra", "don", "dona"})
 _JOINERS = frozenset("\u200c\u200d")
 
 
@@ -38,10 +39,20 @@ def _is_visible(letter: str) -> bool:
 
 
 def same_person_name(one: str, other: str) -> bool:
-    """Whether two names may be one person's: they share a word, whatever its case and accents."""
-    return bool(_name_words(one) & _name_words(other))
+    """Whether two names may be one person's: whatever its case, accents and titles, one is the other or a part of it.
+
+    A mother and her son share a telephone and a surname, and are two: each name has a word that the other has not.
+    """
+    ones, others = _name_words(one), _name_words(other)
+    return bool(ones & others) and (_within(ones, others) or _within(others, ones))
+
+
+def _within(part: set[str], whole: set[str]) -> bool:
+    """Whether each word of the part stands in the whole, at least by its first letter."""
+    return all(word in whole or (len(word) == 1 and any(each.startswith(word) for each in whole)) for word in part)
 
 
 def _name_words(name: str) -> set[str]:
     bare = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
-    return set(re.findall(r"\w+", bare.casefold()))
+    words = set(re.findall(r"\w+", bare.casefold()))
+    return words - _TITLES or words

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.intake.domain.contact import Contact, Details, Learned, learn
+from services.intake.domain.contact import Contact, Details, Learned, learn, of_another
 from services.intake.handlers.newcomers import (
     ANSWER_LEAD,
     FRONT_DESK,
@@ -71,7 +71,9 @@ async def accept(uow: UnitOfWork, contact: Contact, key: Key) -> Accepted:
     assert owner is not None
     patient = await patients.patient(uow.conn, owner, lock=True)
     assert patient is not None
-    if patient.arranged_at is None:
+    assert patient.details is not None
+    known_as = open_details(await uow.keys.box(owner), patient.details)
+    if patient.arranged_at is None and not of_another(known_as, contact):
         await _attach_new_points(uow, points, claim, owner, fresh)
     else:
         await arrivals.drop_points(uow.conn, fresh)
@@ -100,7 +102,7 @@ async def reach_again(uow: UnitOfWork, patient: Patient, box: Box, contact: Cont
     """A known person made contact: fill what was missing, reopen what was closed, say by when a person answers."""
     assert patient.details is not None
     known = open_details(box, patient.details)
-    open_to_new = patient.arranged_at is None
+    open_to_new = patient.arranged_at is None and not of_another(known, contact)
     learned = learn(known, contact, open_to_new=open_to_new)
     changed, reopened = learned.changed, ("reopened",) if patient.closed_at is not None else ()
     due = uow.clinic.answer_due(uow.now)
@@ -159,7 +161,8 @@ async def _add_to_known(uow: UnitOfWork, contact: Contact, patient: Patient, key
         )  # fmt: skip
     await ask_for_answer(uow, patient_id, due, contact.message)
     if learned.differs:
-        said = {"name": contact.name, "phone": contact.phone, "email": contact.email, "date_of_birth": "…"}
+        said = {"name": contact.name, "phone": contact.phone, "email": contact.email}
+        said["date_of_birth"] = contact.date_of_birth.isoformat() if contact.date_of_birth is not None else None
         await raise_task(
             uow, kind=CONTACT_DIFFERS, subject=patient_id, occurrence=key.key.hex()[:32], role=FRONT_DESK,
             patient_id=patient_id, detail="; ".join(f"{name}: {said[name]}" for name in learned.differs),
