@@ -41,6 +41,8 @@ def test_help_words(body):
         "stop texting me", "Please don't text me again", "don’t message this number", "Do not contact me",
         "take me off your list", "no more messages", "leave me alone", "wrong number",
         "no me escriban más", "No quiero recibir mensajes", "I want to unsubscribe from this",
+        "Stop messages", "stop all texts", "STOP STOP", "STOP\n\nSent from my iPhone", "Quit texting", "cancel texts",
+        "no más textos", "No quiero mensajes", "Not interested", "No estoy interesada",
     ],
 )  # fmt: skip
 def test_what_sounds_like_an_opt_out_goes_to_a_person(body):
@@ -48,8 +50,9 @@ def test_what_sounds_like_an_opt_out_goes_to_a_person(body):
 
 
 @pytest.mark.parametrize(
-    "body", ["1", "Karin, my wife", "I can't stop thinking about it", "what time does it end?", "", "remove the stairs"]
-)
+    "body", ["1", "Karin, my wife", "I can't stop thinking about it", "what time does it end?", "", "remove the stairs",
+             "end of the message", "no text came", "I'll stop by at 3"],
+)  # fmt: skip
 def test_ordinary_answers_mean_nothing_here(body):
     assert recognise(body, opted_out=False) == Meaning()
 

@@ -24,14 +24,18 @@ _EDGES = re.compile(r"^[^\w]+|[^\w]+$")
 _SPACES = re.compile(r"\s+")
 _SOUNDS_LIKE_STOP = re.compile(
     r"\b(?:"
-    r"stop (?:it|this|now|texting|messaging|sending|contacting|calling|writing|these|the (?:texts|messages))"
+    r"stop (?:it|this|now|texting|messaging|sending|contacting|calling|writing|these|all|texts?|messages?|sms"
+    r"|the (?:texts|messages))"
+    r"|(?:quit|end|cancel|no) (?:texting|messaging|(?:the |these |all )?(?:texts|messages))"
     r"|(?:do ?n[o']?t|do not|never) (?:text|message|contact|write|send)"
     r"|no more (?:texts?|messages?)|(?:take|get) me off|remove (?:me|my number)"
-    r"|unsubscribe|opt[ -]?out|opt me out"
+    r"|unsub(?:scribe)?|opt[ -]?out|opt me out|not interested"
     r"|leave me alone|wrong (?:number|person)"
     r"|no (?:me )?(?:escriban?|manden?|envíen?|envien?|contacten?|llamen?)|dejen? de|deja de|no m[áa]s mensajes"
-    r"|no quiero (?:más|mas|recibir)|n[úu]mero equivocado"
+    r"|no m[áa]s textos|no quiero (?:más|mas|recibir|mensajes|textos)|no (?:me interesa|estoy interesad[oa])"
+    r"|n[úu]mero equivocado"
     r")\b"
+    r"|^\W*(?:(?:stop|alto|basta)\b\W*){2,}$|^\W*stop\W*\n"  # said twice, or signed
 )
 
 
