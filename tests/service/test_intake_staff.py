@@ -107,6 +107,35 @@ async def test_closing_ends_the_task_and_a_new_contact_reopens(intake):
     assert events[0][1]["changed"] == ["reopened"]
 
 
+async def test_who_asks_for_no_more_texts_in_their_own_words_gets_none(intake):
+    """A person reads it, and has a way to make it hold: for the number, until it writes START."""
+    patient = await new(intake, 43, consent_sms=True)
+    await intake.text("please don't text me any more", number(43))
+    assert patient in {str(task["subject"]) for task in await intake.open_tasks("opt-out-doubt")}
+    assert (await call(intake, "POST", f"/patients/{patient}/stop", "tran", json={"kind": "sms"})).status_code == 403
+    for _ in range(2):
+        assert (await call(intake, "POST", f"/patients/{patient}/stop", json={"kind": "sms"})).status_code == 204
+    assert patient not in {str(task["subject"]) for task in await intake.open_tasks("opt-out-doubt")}
+    revoked = [told for name, told in await intake.events(patient) if name == "ConsentRevoked"]
+    assert {(told["kind"], told["channel"]) for told in revoked} == {("sms", "api")}
+    await intake.lead(phone=number(43), consent_sms=True)
+    shown = (await call(intake, "GET", f"/patients/{patient}")).json()
+    assert (shown["may_text"], shown["consents"]) == (False, [])
+    await intake.text("START", number(43))
+    assert (await call(intake, "GET", f"/patients/{patient}")).json()["may_text"]
+
+
+async def test_who_writes_that_they_would_rather_not_get_e_mail_gets_none(intake):
+    patient = (await intake.lead(email="quiet44@example.com", consent_email=True)).json()["patient_id"]
+    assert (await call(intake, "POST", f"/patients/{patient}/stop", json={"kind": "email"})).status_code == 204
+    name, told = (await intake.events(patient))[-1]
+    assert (name, told["kind"]) == ("ConsentRevoked", "email")
+    assert (await call(intake, "GET", f"/patients/{patient}")).json()["consents"] == []
+    assert (await call(intake, "POST", f"/patients/{patient}/stop", json={"kind": "all"})).status_code == 422
+    nobody = "01a22f35-0000-7000-8000-000000000000"
+    assert (await call(intake, "POST", f"/patients/{nobody}/stop", json={"kind": "sms"})).status_code == 404
+
+
 async def test_erasing_leaves_nothing_that_can_be_read(intake):
     patient = await new(intake, 8, name="Maya", message="secret")
     assert (await call(intake, "POST", f"/patients/{patient}/erase")).status_code == 403

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -16,6 +16,7 @@ from services.intake.handlers import kept, leads, people, vagaro
 from services.intake.reading import Raw, read, read_born, read_email, read_phone
 from services.intake.settings import IntakeSettings
 from shared.contracts.base import Code
+from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Line, Submission
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
@@ -63,6 +64,12 @@ class Closing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Code
+
+
+class Stop(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["sms", "email"]
 
 
 class KeptContact(BaseModel):
@@ -135,6 +142,15 @@ async def close(patient_id: UUID, body: Closing, service: ServiceDep, who: Front
     """Follow this contact no further; a new contact reopens it."""
     try:
         await attempt(service, who.actor, lambda uow: people.close(uow, patient_id, body.reason))
+    except people.UnknownPatient as error:
+        raise _unknown() from error
+
+
+@router.post("/patients/{patient_id}/stop", status_code=204)
+async def stop(patient_id: UUID, body: Stop, service: ServiceDep, who: FrontDesk) -> None:
+    """They want no more texts, or no more e-mails, however they said so: effective at once."""
+    try:
+        await attempt(service, who.actor, lambda uow: people.stop(uow, patient_id, ConsentKind(body.kind)))
     except people.UnknownPatient as error:
         raise _unknown() from error
 

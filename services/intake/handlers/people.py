@@ -1,4 +1,4 @@
-"""What staff do with a patient that intake knows: read, correct, close, erase."""
+"""What staff do with a patient that intake knows: read, correct, stop texts or e-mails, close, erase."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,10 +12,12 @@ from services.intake.repository import arrivals, consents, doors, patients, vaga
 from services.intake.repository.arrivals import Points
 from services.intake.repository.patients import Patient
 from shared.audit import audit
-from shared.contracts.intake import Channel, ConsentKind, LeadClosed, PatientErased
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
 from shared.ids import new_id
 from shared.tasks import close_task, close_tasks_of
 from shared.uow import UnitOfWork
+
+OPT_OUT_DOUBT = "opt-out-doubt"
 
 
 class UnknownPatient(Exception):
@@ -85,6 +87,24 @@ async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tupl
     await patients.save_patient(uow.conn, saved, uow.now)
     uow.publish(lead_updated(box, saved, details, named))
     await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(values)})
+
+
+async def stop(uow: UnitOfWork, patient_id: UUID, kind: ConsentKind) -> None:
+    """They said in words of their own that they want no texts, or no e-mails: effective at once, as if by keyword.
+
+    Source: FCC, in force since 11 Apr 2025: any reasonable manner of asking counts.
+
+    Raises:
+        UnknownPatient
+    """
+    _, details = await _open(uow, patient_id, lock=True)
+    if kind is ConsentKind.SMS and details.phone is not None:
+        await consents.opt_out(uow.conn, uow.lookup.hash("phone", details.phone), uow.now)
+    await consents.revoke_consent(uow.conn, patient_id, kind, Channel.API, uow.now)
+    uow.publish(ConsentRevoked(patient_id=patient_id, kind=kind, channel=Channel.API))
+    if kind is ConsentKind.SMS:
+        await close_task(uow, kind=OPT_OUT_DOUBT, subject=patient_id, outcome="opted-out")
+    await audit(uow, action="write", what="opt-out", subject=patient_id, detail={"kind": kind.value})
 
 
 async def close(uow: UnitOfWork, patient_id: UUID, reason: str) -> None:

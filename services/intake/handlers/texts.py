@@ -8,6 +8,7 @@ from services.intake.domain.keywords import Meaning, recognise
 from services.intake.domain.text import Text
 from services.intake.handlers import kept, leads
 from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
+from services.intake.handlers.people import OPT_OUT_DOUBT
 from services.intake.handlers.sealed import open_details
 from services.intake.reading import zone_of
 from services.intake.repository import arrivals, consents, patients
@@ -21,7 +22,6 @@ from shared.uow import UnitOfWork
 
 TWILIO = "twilio"
 TEXT_CANCEL = "text-cancel"
-OPT_OUT_DOUBT = "opt-out-doubt"
 
 
 async def receive(uow: UnitOfWork, text: Text) -> None:
