@@ -26,6 +26,7 @@ from services.dashboard.pages import (
     search,
     session,
     start,
+    stopping,
     tasks,
     today,
 )
@@ -68,6 +69,7 @@ def create(settings: DashboardSettings | None = None) -> FastAPI:
         call.router,
         tasks.router,
         ride.router,
+        stopping.router,
         booking.router,
         handing.router,
         today.router,

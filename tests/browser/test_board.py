@@ -35,7 +35,9 @@ async def test_pages_fit_at_twice_their_size_and_on_paper(window, people):
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-@pytest.mark.parametrize("place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride", "funnel"])
+@pytest.mark.parametrize(
+    "place", ["board", "patient", "new", "decision", "tasks", "search", "call", "ride", "stop", "funnel"]
+)
 async def test_pages_are_sound(window, people, place, phone):
     theo = people["theo"]
     live = window.desk.running.service.state.live
@@ -45,6 +47,7 @@ async def test_pages_are_sound(window, people, place, phone):
         "decision": f"/patients/{people['ivy']}", "tasks": "/tasks", "search": "/", "call": "/call",
         "funnel": "/funnel",
         "ride": f"/patients/{theo}/ride/{ride}",
+        "stop": f"/patients/{theo}/stop",
     }[place]  # fmt: skip
     page = await window.open(path, phone=phone)
     if place == "search":

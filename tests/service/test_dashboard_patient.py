@@ -234,6 +234,29 @@ async def test_a_ride_that_staff_confirm_is_on_the_board(world, desk, producers,
         assert "<time" in planned
 
 
+async def test_who_wants_no_more_texts_gets_none_from_two_presses_on(world, desk, eventually):
+    """Asked for in their own words, read by a person, who makes it hold."""
+    async with world.start("intake") as intake, await desk.as_staff("dana") as browser:
+        taken = await browser.post("/call", data={"name": "Quiet Quinn", "phone": "801 555 0177", "key": uuid4().hex,
+                                                  "consent_sms": "yes"})  # fmt: skip
+        assert taken.status_code == 303, taken.text
+        patient = taken.headers["location"].removeprefix("/patients/")
+        await eventually(lambda: _has(browser, f"/patients/{patient}", f"/patients/{patient}/stop"), timeout=30)
+        await eventually(lambda: _has(browser, f"/patients/{patient}/stop", "Quiet Quinn"), timeout=30)
+        refused = await browser.post(f"/patients/{patient}/stop", data={"kind": "everything"})
+        assert refused.status_code == 422
+        assert (await browser.post(f"/patients/{patient}/stop", data={"kind": "sms"})).status_code == 303
+        await eventually(lambda: _has(browser, f"/patients/{patient}", "no texts"), timeout=30)
+        async with intake.service.pool.acquire() as conn:
+            kinds = await conn.fetch(
+                "select body ->> 'kind' as kind from event_log where subject = $1 and type like '%ConsentRevoked%'",
+                UUID(patient),
+            )
+        assert [row["kind"] for row in kinds] == ["sms"]
+    async with await desk.as_staff("tran") as monitor:
+        assert "/stop" not in await page(monitor, f"/patients/{patient}")
+
+
 async def test_a_merged_contact_leads_to_the_person_they_are(desk, producers, eventually):
     patient, other = await producers.lead("Wei Zhang"), await producers.lead("W. Zhang", "From my work phone")
     await producers.say("intake", i.LeadMerged(patient_id=patient, absorbed_id=other, reason="same-person"))
