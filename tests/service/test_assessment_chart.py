@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -163,6 +164,91 @@ async def test_a_concern_that_is_open_stays_open_after_a_merge(clinic: Clinic):
     await eventually(lambda: _leads_to(clinic, old, new))
     assert await clinic.tasks(new) == {"complete-assessment", "compare-charts", "safety-concern"}
     assert [each["kind"] for each in (await clinic.get(new))["concerns"]] == ["CRISIS_SI"]
+
+
+async def merged(clinic: Clinic, survivor: UUID, absorbed: UUID) -> None:
+    async with clinic.intake.service.transaction(actor="staff:dana") as uow:
+        uow.publish(LeadMerged(patient_id=survivor, absorbed_id=absorbed, reason="same_phone"))
+    await eventually(lambda: _leads_to(clinic, absorbed, survivor))
+
+
+async def unmerged(clinic: Clinic, survivor: UUID, absorbed: UUID) -> None:
+    async with clinic.intake.service.transaction(actor="staff:dana") as uow:
+        uow.publish(LeadUnmerged(patient_id=survivor, absorbed_id=absorbed, reason="mistake"))
+    await eventually(lambda: _leads_to(clinic, absorbed, absorbed))
+
+
+async def test_clearing_a_concern_clears_the_one_that_a_merge_brought_along(clinic: Clinic):
+    old, new = await clinic.patient(), await clinic.patient()
+    await clinic.save(old, "history", {"conditions": [{"code": "CRISIS_SI"}]})
+    await merged(clinic, new, old)
+    concern = (await clinic.get(new))["concerns"][0]
+    assert (await clinic.post(new, f"concerns/{concern['id']}/clear", {"reason": "spoke at length"})).status_code == 200
+    assert (await clinic.facts(old))[-1] == "SafetyConcernCleared"
+    cleared = next(body for name, body in await clinic.log(old) if name == "SafetyConcernCleared")
+    assert await clinic.unsealed(old, cleared["reason"]) == "spoke at length"
+    await unmerged(clinic, new, old)
+    assert [each["cleared_at"] is None for each in (await clinic.get(old))["concerns"]] == [True, False]
+    assert await clinic.tasks(old) == {"complete-assessment", "safety-concern"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "approved"),
+    [
+        ({"conditions": [{"code": "CI_PREGNANCY"}]}, False),
+        ({"diagnoses": [{"name": "Schizophrenia", "code": "F20.0"}]}, False),
+        ({"medications": [{"name": "Phenelzine"}]}, False),
+        ({"born": "1980-04-02", "medications": [{"name": "sertraline"}]}, True),
+    ],
+)
+async def test_an_approval_ends_when_the_merged_chart_says_what_no_provider_saw(clinic: Clinic, theirs, approved):
+    old, new = await clinic.patient(), await clinic.patient()
+    await clinic.approved(new)
+    await clinic.save(old, "history", theirs)
+    await merged(clinic, new, old)
+    chart = await clinic.get(new)
+    assert (chart["approval"] is not None) is approved
+    if not approved:
+        assert chart["approvals"][0]["reason"] == "merged"
+        assert await clinic.tasks(new) == {"complete-assessment", "compare-charts"}
+
+
+async def test_what_waits_for_a_decision_waits_no_more_when_a_merge_adds_to_it(clinic: Clinic):
+    old, new = await clinic.patient(), await clinic.patient()
+    about = await clinic.assessed(new)
+    await clinic.save(old, "history", {"conditions": [{"code": "CI_ANEURYSM"}]})
+    await merged(clinic, new, old)
+    assert (await clinic.decide(new, approve(about), expect=409))["code"] == "nothing_to_decide"
+    assert await clinic.tasks(new) == {"complete-assessment", "compare-charts"}
+
+
+async def test_what_was_to_be_done_outlives_a_merge_and_its_undoing(clinic: Clinic):
+    old, new = await clinic.patient(), await clinic.patient()
+    await clinic.assessed(old, history={"conditions": [{"code": "CRISIS_SI"}]})
+    effect = {"effect": "chest_pain", "severity": "severe"}
+    assert (await clinic.post(old, "side-effects", effect, "tran")).status_code == 201
+    await merged(clinic, new, old)
+    assert await clinic.tasks(old) == {"severe-side-effect"}
+    await unmerged(clinic, new, old)
+    assert await clinic.tasks(old) == {"severe-side-effect", "sign-decision", "safety-concern"}
+    concern = (await clinic.get(old))["concerns"][0]
+    assert (await clinic.post(old, f"concerns/{concern['id']}/clear", {"reason": "spoke"})).status_code == 200
+    assert await clinic.tasks(old) == {"severe-side-effect", "sign-decision"}
+
+
+async def test_the_day_to_ask_about_an_alternative_outlives_a_merge_that_was_a_mistake(clinic: Clinic):
+    old, new = await clinic.patient(), await clinic.patient()
+    about = await clinic.assessed(old)
+    day = (clinic.assessment.service.clock.now() + timedelta(days=30)).date().isoformat()
+    body = about | {"action": "alternative", "alternative": "emdr", "reason": "first", "follow_up_on": day}
+    await clinic.decide(old, body)
+    await merged(clinic, new, old)
+    await unmerged(clinic, new, old)
+    async with clinic.world.connection("assessment") as conn:
+        due = await conn.fetchval(
+            "select due_at from timers where subject = $1 and kind = 'follow-up-alternative'", old
+        )
+    assert due.astimezone(clinic.assessment.service.clinic.tz).date().isoformat() == day
 
 
 async def test_nothing_new_is_done_for_who_was_erased(clinic: Clinic):

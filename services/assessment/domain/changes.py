@@ -20,6 +20,21 @@ def kinds(before: Section | None, after: Section) -> frozenset[str]:
     return frozenset({type(after).__name__.lower()})
 
 
+def together(ours: History, theirs: History) -> History:
+    """Ours, with whatever theirs says besides: what one person's chart holds once two were found to be theirs."""
+    codes, names = _codes(ours), {_fold(one.name) for one in ours.diagnoses}
+    taken, spared = {_fold(one.name) for one in ours.medications}, _allergies(ours)
+    return ours.model_copy(
+        update={
+            "born": ours.born or theirs.born,
+            "conditions": (*ours.conditions, *(one for one in theirs.conditions if one.code not in codes)),
+            "diagnoses": (*ours.diagnoses, *(one for one in theirs.diagnoses if _fold(one.name) not in names)),
+            "medications": (*ours.medications, *(one for one in theirs.medications if _fold(one.name) not in taken)),
+            "allergies": (*ours.allergies, *(one for one in theirs.allergies if _fold(one.substance) not in spared)),
+        }
+    )
+
+
 def _history(before: History, after: History) -> frozenset[str]:
     said = {
         "medication": (_medications(before), _medications(after)),

@@ -1,7 +1,8 @@
 """A licensed provider decides about exactly one completed version; what follows from it, and how it ends."""
 
 import json
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from services.assessment.domain import chart as charts
@@ -28,7 +29,7 @@ from services.assessment.rows import AssessmentRow, DecisionRow
 from shared.contracts.assessment import SafetyConcernCleared, Severity
 from shared.ids import new_id
 from shared.security.sealing import Box
-from shared.tasks import close_task, raise_task
+from shared.tasks import close_task, close_tasks, raise_task
 from shared.timers import Timer, set_timer
 from shared.uow import UnitOfWork
 
@@ -151,14 +152,15 @@ async def _follow(uow: UnitOfWork, chart: Chart, decision: Decision, decision_id
             patient_id=chart.patient_id,
             detail=decision.question,
         )
-    if isinstance(decision, Recommend) and decision.follow_up_on is not None:
-        await set_timer(
-            uow,
-            kind=FOLLOW_UP,
-            subject=chart.patient_id,
-            occurrence=str(decision_id),
-            due_at=datetime.combine(decision.follow_up_on, FOLLOW_UP_AT, tzinfo=uow.clinic.tz),
-        )
+    if isinstance(decision, Recommend):
+        await set_follow_up(uow, chart.patient_id, str(decision_id), decision.follow_up_on)
+
+
+async def set_follow_up(uow: UnitOfWork, patient_id: UUID, occurrence: str, day: date | None) -> None:
+    """On that day the front desk asks how the alternative goes; nothing without a day."""
+    if day is not None:
+        due_at = datetime.combine(day, FOLLOW_UP_AT, tzinfo=uow.clinic.tz)
+        await set_timer(uow, kind=FOLLOW_UP, subject=patient_id, occurrence=occurrence, due_at=due_at)
 
 
 async def revoke(uow: UnitOfWork, patient_id: UUID, reason: str, staff_id: str) -> None:
@@ -177,24 +179,34 @@ async def revoke(uow: UnitOfWork, patient_id: UUID, reason: str, staff_id: str) 
 async def clear_concern(uow: UnitOfWork, patient_id: UUID, concern_id: UUID, reason: str, staff_id: str) -> None:
     """A clinician spoke with the patient and clears the concern, with the reason.
 
+    Where two charts became one, the concern that was brought along is cleared with it: it is about the same person,
+    and nobody could clear it by itself.
+
     Raises:
         NotEntitled, Unknown: no such chart, or no such open concern.
     """
     by = _signer(uow, staff_id)
     chart = await held(uow, patient_id)
-    sealed = (await uow.keys.box(chart.patient_id)).seal(reason)
-    if not await repository.clear_concern(uow.conn, chart.patient_id, concern_id, uow.now, uow.actor, sealed):
+    box = await uow.keys.box(chart.patient_id)
+    if not await _cleared(uow, chart.patient_id, concern_id, box.seal(reason), by):
         raise Unknown("no_open_concern", "There is no such open concern.", "Open the chart again; it may be cleared.")
+    also = await repository.also_open(uow.conn, chart.patient_id, concern_id)
+    boxes = await uow.keys.boxes({patient for patient, _ in also})
+    for patient, same in also:
+        if patient in boxes:
+            await _cleared(uow, patient, same, boxes[patient].seal(reason), by)
+
+
+async def _cleared(uow: UnitOfWork, patient_id: UUID, concern_id: UUID, reason: str, by: Signer) -> bool:
+    if not await repository.clear_concern(uow.conn, patient_id, concern_id, uow.now, uow.actor, reason):
+        return False
     uow.publish(
         SafetyConcernCleared(
-            patient_id=chart.patient_id,
-            concern_id=concern_id,
-            provider_id=by.provider_id,
-            cleared_at=uow.now,
-            reason=sealed,
+            patient_id=patient_id, concern_id=concern_id, provider_id=by.provider_id, cleared_at=uow.now, reason=reason
         )
     )
-    await close_task(uow, kind=SAFETY, subject=chart.patient_id, occurrence=str(concern_id), outcome="cleared")
+    await close_tasks(uow, kind=SAFETY, subject=patient_id, beginning=str(concern_id), outcome="cleared")
+    return True
 
 
 async def expire(uow: UnitOfWork, timer: Timer) -> None:
@@ -219,7 +231,7 @@ async def follow_up(uow: UnitOfWork, timer: Timer) -> None:
     )
 
 
-def statement_of(box: Box, row: DecisionRow) -> dict[str, object]:
+def statement_of(box: Box, row: DecisionRow) -> dict[str, Any]:
     """What was signed, as it was written down."""
-    value: dict[str, object] = json.loads(box.open(row.statement))
+    value: dict[str, Any] = json.loads(box.open(row.statement))
     return value

@@ -118,11 +118,16 @@ async def raise_concern(uow: UnitOfWork, patient_id: UUID, code: str) -> None:
             patient_id=patient_id, concern_id=concern.id, kind=code, level="high", raised_at=concern.raised_at
         )
     )
+    await call_provider(uow, patient_id, str(concern.id))
+
+
+async def call_provider(uow: UnitOfWork, patient_id: UUID, occurrence: str) -> None:
+    """A provider's task, now. `occurrence` begins with the concern's id."""
     await raise_task(
         uow,
         kind=SAFETY,
         subject=patient_id,
-        occurrence=str(concern.id),
+        occurrence=occurrence,
         role="provider",
         patient_id=patient_id,
         deadline=uow.now,

@@ -23,7 +23,7 @@ ALIAS = """
 insert into aliases (absorbed_id, patient_id, since) values ($1, $2, $3)
 on conflict (absorbed_id) do update set patient_id = excluded.patient_id, since = excluded.since
 """
-UNALIAS = "delete from aliases where absorbed_id = $1"
+UNALIAS = "delete from aliases where absorbed_id = $1 returning since"
 FIND = """
 select c.patient_id, c.state, c.completed, c.assessment,
        a.id as approval_id, d.assessment_id as approved, a.decision_id, a.route, a.sessions, a.valid_until
@@ -102,6 +102,17 @@ CONCERNS = """
 select id, kind, level, raised_at, raised_by, cleared_at, cleared_by, reason
   from safety_concerns where patient_id = $1 order by raised_at desc
 """
+# UNION, not UNION ALL: a circle of merges ends too.
+ALSO_OPEN = """
+with recursive merged (id) as (
+    select absorbed_id from aliases where patient_id = $1
+    union
+    select a.absorbed_id from aliases a join merged m on a.patient_id = m.id
+)
+select c.id, c.patient_id from safety_concerns c join merged m on m.id = c.patient_id
+ where c.cleared_at is null and c.kind = (select kind from safety_concerns where id = $2)
+ order by c.patient_id
+"""
 CONCERN_OPEN = "select exists (select from safety_concerns where patient_id = $1 and cleared_at is null)"
 
 TOLD = """
@@ -126,8 +137,10 @@ async def add_alias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUI
     await conn.execute(ALIAS, absorbed_id, patient_id, now)
 
 
-async def remove_alias(conn: asyncpg.Connection, absorbed_id: UUID) -> None:
-    await conn.execute(UNALIAS, absorbed_id)
+async def remove_alias(conn: asyncpg.Connection, absorbed_id: UUID) -> datetime | None:
+    """Since when it led elsewhere; None when it didn't."""
+    since: datetime | None = await conn.fetchval(UNALIAS, absorbed_id)
+    return since
 
 
 async def find(conn: asyncpg.Connection, patient_id: UUID) -> Chart | None:
@@ -248,6 +261,12 @@ async def clear_concern(
 ) -> bool:
     """False when there is no such open concern."""
     return await conn.fetchval(CLEAR_CONCERN, patient_id, concern_id, now, by, reason) is not None
+
+
+async def also_open(conn: asyncpg.Connection, patient_id: UUID, concern_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The same concern, open still under ids that were merged into this one: (patient, concern)."""
+    rows = await conn.fetch(ALSO_OPEN, patient_id, concern_id)
+    return [(row["patient_id"], row["id"]) for row in rows]
 
 
 async def concerns(conn: asyncpg.Connection, patient_id: UUID) -> list[ConcernRow]:
