@@ -220,6 +220,19 @@ async def test_something_changed_is_read_by_a_person(clinic: Clinic):
     assert await clinic.unsealed(patient, raised[0]["detail"]) == "I moved house"
 
 
+async def test_what_is_told_under_an_approval_that_goes_on_is_read_by_a_person(clinic: Clinic):
+    patient = await clinic.patient()
+    await clinic.approved(patient, history={"born": "1980-04-02"})
+    phone = Phone(clinic, await link(clinic, patient))
+    await phone.send("medicines", own_words="My heart races at night")
+    assert (await clinic.get(patient))["approval"] is not None
+    assert await clinic.tasks(patient) == {"something-changed"}
+    raised = [body for name, body in await clinic.log(patient) if name == "TaskRaised"][-1]
+    assert await clinic.unsealed(patient, raised["detail"]) == "My heart races at night"
+    await phone.send("medicines", own_words="My heart races at night")
+    assert [body for name, body in await clinic.log(patient) if name == "TaskRaised"][-1] == raised
+
+
 async def test_every_page_speaks_both_languages_and_carries_the_emergency_numbers(clinic: Clinic):
     patient = await clinic.patient()
     path = await link(clinic, patient)

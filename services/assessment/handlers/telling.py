@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from services.assessment.domain import screening
 from services.assessment.domain.refusals import Invalid
-from services.assessment.domain.sections import MODELS
+from services.assessment.domain.sections import MODELS, Goals, Section
 from services.assessment.domain.telling import KIND, NOT_ASKED, Form, Step, told
 from services.assessment.handlers import gathering
 from services.assessment.handlers.charts import CHANGED, Sections, held, opened
@@ -88,7 +88,29 @@ async def tell(
         raise _invalid(error.errors()[0]) from None
     row = await gathering.save(uow, patient_id, kind, section, version=version)
     await repository.told(uow.conn, patient_id, step, uow.now)
+    if saved is None or row.version > saved.row.version:
+        await _read_by_somebody(uow, patient_id, row, saved.section if saved else None, section)
     return row, await heed_crisis(uow, patient_id, step, ticked)
+
+
+async def _read_by_somebody(
+    uow: UnitOfWork, patient_id: UUID, row: SectionRow, before: Section | None, after: Section
+) -> None:
+    """Under an approval that goes on nothing else would make anybody look at what the patient has just told."""
+    chart = await repository.find(uow.conn, patient_id)
+    if chart is None or chart.approval is None:
+        return
+    words = after.hopes if isinstance(after, Goals) else getattr(after, "own_words", "")
+    old = before.hopes if isinstance(before, Goals) else getattr(before, "own_words", "")
+    await raise_task(
+        uow,
+        kind=CHANGED,
+        subject=patient_id,
+        occurrence=f"{row.kind}-v{row.version}",
+        role="front_desk",
+        patient_id=patient_id,
+        detail=words if words and words != old else None,
+    )
 
 
 async def heed_crisis(uow: UnitOfWork, patient_id: UUID, step: Step, ticked: list[str]) -> bool:
