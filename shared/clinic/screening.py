@@ -1,6 +1,7 @@
 """Screening rules, interactions, instruments, vitals and gates: what the software flags. A provider decides."""
 
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,8 @@ from shared.clinic.part import Part
 
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{1,40}$")]
 Severity = Literal["info", "review", "hard", "crisis"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 -]+$")]
+"""A medicine's name by which lists are searched: lower case, without accents."""
 
 
 class ScreeningRule(Part):
@@ -28,7 +31,7 @@ class Interaction(Part):
 
     code: Code
     label: Annotated[str, Field(min_length=3, max_length=200)]
-    names: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 -]+$")], ...], Field(min_length=1)]
+    names: Annotated[tuple[Name, ...], Field(min_length=1)]
     severity: Severity
     reason: Annotated[str, Field(min_length=3, max_length=400)]
     source: Annotated[str, Field(min_length=1, max_length=200)]
@@ -48,17 +51,47 @@ class Limits(Part):
     phq9_item9: Annotated[int, Field(ge=1, le=3), PROPOSED] = 1
 
 
+Named = TypeVar("Named", ScreeningRule, Interaction)
+
+
 class Screening(Part):
-    """All rules of the clinic, unique by code."""
+    """All rules of the clinic, unique by code. In labels and reasons `{bmi}` stands for that number of `limits`.
+
+    `same_medicine` lists, for each medicine, the names that it goes by; who tried two of them tried one medicine.
+    """
 
     rules: Annotated[tuple[ScreeningRule, ...], Field(min_length=1)]
     interactions: tuple[Interaction, ...] = ()
+    same_medicine: tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...] = ()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _unique(self) -> "Screening":
         _refuse_twice([rule.code for rule in self.rules] + [interaction.code for interaction in self.interactions])
+        for rule in self.rules:
+            self._worded(rule)
+        for interaction in self.interactions:
+            self._worded(interaction)
         return self
+
+    @cached_property
+    def worded(self) -> tuple[ScreeningRule, ...]:
+        """The rules as people read them, with their numbers."""
+        return tuple(self._worded(rule) for rule in self.rules)
+
+    @cached_property
+    def worded_interactions(self) -> tuple[Interaction, ...]:
+        """The interactions as people read them, with their numbers."""
+        return tuple(self._worded(one) for one in self.interactions)
+
+    def _worded(self, rule: Named) -> Named:
+        numbers = self.limits.model_dump()
+        try:
+            words = {name: getattr(rule, name).format_map(numbers) for name in ("label", "reason")}
+        except (KeyError, ValueError, IndexError, AttributeError):
+            known = ", ".join(f"{{{name}}}" for name in numbers)
+            raise ValueError(f"the words of {rule.code} may hold the numbers {known}, and no other braces") from None
+        return rule.model_copy(update=words)
 
     def rule(self, code: str) -> ScreeningRule:
         """The rule with this code.

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.assessment.domain.refusals import Invalid
-from services.assessment.domain.screening import age, check_conditions, findings, resistance
+from services.assessment.domain.screening import age, asked, check_conditions, findings, resistance
 from services.assessment.domain.sections import Allergy, Condition, Diagnosis, History, Medication, Trial, Tried
 from shared.clinic import load
+from shared.clinic.errors import ClinicError
+from shared.clinic.loader import parse, read
 from shared.contracts.assessment import Severity
 
 CLINIC = load(Path("deploy/clinics/harbor.toml"))
@@ -56,6 +58,9 @@ def test_the_strongest_comes_first():
         ("Oxicodona", "IX_DEPRESSANT"),
         ("tra\u200bmadol", "IX_DEPRESSANT"),
         ("St Johns Wort", "IX_CYP"),
+        ("Percocet 5/325", "IX_DEPRESSANT"),
+        ("Rivotril", "IX_BENZODIAZEPINE"),
+        ("Fluvoxamine", "IX_ANTIDEPRESSANT"),
         ("Diazepamine-like tea", None),
         ("tramadol/acetaminophen", "IX_DEPRESSANT"),
     ],
@@ -81,16 +86,34 @@ def test_age_counts_to_the_day(born, expected):
 def test_an_allergy_to_the_medicine_is_a_hard_flag_however_it_is_written():
     assert flags(History(allergies=(Allergy(substance="S-Ketamine"),))) == {"CI_ALLERGY": Severity.HARD}
     assert flags(History(allergies=(Allergy(substance="esketamina"),))) == {"CI_ALLERGY": Severity.HARD}
+    for name in ("Spravato", "KETALAR (IV)", "ketamína", "keta\u200bmine"):
+        assert flags(History(allergies=(Allergy(substance=name),))) == {"CI_ALLERGY": Severity.HARD}, name
     assert flags(History(allergies=(Allergy(substance="penicillin"),))) == {}
 
 
 @pytest.mark.parametrize(
     ("code", "flagged"),
-    [("F20.0", True), ("f25.1", True), ("F29", True), ("F33.2", False), ("F2", False), (None, False)],
+    [("F20.0", True), ("f25.1", True), ("F29", True), ("F250", True), ("F33.2", False), ("F2", False), (None, False)],
 )
 def test_a_psychotic_diagnosis_is_a_hard_flag_by_its_code(code, flagged):
     found = flags(History(diagnoses=(Diagnosis(name="as written", code=code),)))
     assert found == ({"CI_PSYCHOSIS": Severity.HARD} if flagged else {})
+
+
+def test_the_words_name_the_clinics_own_numbers():
+    data = read(Path("deploy/clinics/harbor.toml"))
+    data["screening"]["limits"] |= {"bmi": 40, "diazepam_mg": 10}
+    screening = parse(data, "harbor.toml").screening
+    words = {found.code: f"{found.label} {found.reason}" for found in findings(
+        screening,
+        History(conditions=(Condition(code="REL_BMI35"),), medications=(Medication(name="Valium"),)), today=TODAY,
+    )}  # fmt: skip
+    assert "over 40" in words["REL_BMI35"]
+    assert "10 mg of diazepam" in words["IX_BENZODIAZEPINE"]
+    assert "{" not in "".join(rule.label + rule.reason for rule in asked(screening))
+    data["screening"]["rules"][0]["reason"] = "Over {weight} kg"
+    with pytest.raises(ClinicError, match="CI_ANEURYSM may hold the numbers"):
+        parse(data, "harbor.toml")
 
 
 def test_a_condition_the_clinic_does_not_know_is_refused_by_name():
@@ -110,15 +133,15 @@ def trial(name="Sertraline", **over) -> Trial:
 
 
 def counted(*trials: Trial) -> int:
-    return len(resistance(CLINIC.screening.limits, Tried(trials=trials), today=TODAY).counted)
+    return len(resistance(CLINIC.screening, Tried(trials=trials), today=TODAY).counted)
 
 
 def test_two_adequate_antidepressants_are_treatment_resistance():
-    found = resistance(CLINIC.screening.limits, Tried(trials=(trial(), trial("Venlafaxine"))), today=TODAY)
+    found = resistance(CLINIC.screening, Tried(trials=(trial(), trial("Venlafaxine"))), today=TODAY)
     assert found.met
     assert found.counted == ("Sertraline", "Venlafaxine")
-    assert not resistance(CLINIC.screening.limits, Tried(trials=(trial(),)), today=TODAY).met
-    assert not resistance(CLINIC.screening.limits, None, today=TODAY).met
+    assert not resistance(CLINIC.screening, Tried(trials=(trial(),)), today=TODAY).met
+    assert not resistance(CLINIC.screening, None, today=TODAY).met
 
 
 @pytest.mark.parametrize(
@@ -133,6 +156,8 @@ def test_two_adequate_antidepressants_are_treatment_resistance():
         {"adherence": "poor"},
         {"outcome": "remission"},
         {"outcome": "response"},
+        {"outcome": "unknown"},
+        {"adherence": "unknown"},
     ],
 )
 def test_what_was_too_short_too_weak_unknown_or_helped_does_not_count(over):
@@ -141,6 +166,9 @@ def test_what_was_too_short_too_weak_unknown_or_helped_does_not_count(over):
 
 def test_the_same_drug_twice_counts_once_and_a_running_one_until_today():
     assert counted(trial(), trial(" sertraline ")) == 1
+    assert counted(trial(), trial("Zoloft"), trial("sertralina"), trial("Sertraline 200 mg")) == 1
+    assert counted(trial("Agomelatine 25 mg"), trial("agomelatine 50mg")) == 1
+    assert counted(trial("Venlafaxine XR"), trial("Desvenlafaxine")) == 2
     assert counted(trial(start=TODAY - SIX_WEEKS, end=None)) == 1
     assert counted(trial(start=TODAY - SIX_WEEKS + timedelta(days=1), end=None)) == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.assessment.domain.refusals import Invalid
 from services.assessment.domain.sections import History, Trial, Tried
-from shared.clinic.screening import Interaction, Limits, Screening, ScreeningRule
+from shared.clinic.screening import Interaction, Screening, ScreeningRule
 from shared.contracts.assessment import Severity
 
 UNDER_AGE, OLDER, ALLERGY, PSYCHOSIS = "CI_AGE", "REL_AGE65", "CI_ALLERGY", "CI_PSYCHOSIS"
@@ -17,9 +17,14 @@ COMPUTED = frozenset({UNDER_AGE, OLDER})
 """Rules that are computed from the birth date and not asked."""
 
 _ORDER = {Severity.CRISIS: 0, Severity.HARD: 1, Severity.REVIEW: 2, Severity.INFO: 3}
-_HELPED = frozenset({"response", "remission"})
-_PSYCHOTIC = re.compile(r"F2[0-9](\.|$)", re.IGNORECASE)
-"""ICD-10-CM F20 to F29: schizophrenia, schizotypal, delusional and other non-mood psychotic disorders."""
+_NO_HELP = frozenset({"none", "partial", "worse", "side_effects"})
+_TAKEN = frozenset({"full", "partial"})
+_PSYCHOTIC = re.compile(r"F2[0-9]", re.IGNORECASE)
+"""ICD-10-CM F20 to F29, with the dot or as claims write it: schizophrenia, schizotypal, delusional and other non-mood
+psychotic disorders."""
+_KETAMINE = ("ketamin", "ketalar", "spravato")
+"""The medicine and its brands, in both languages: esketamine and "ketamina" hold the first of them."""
+_STRENGTH = re.compile(r".*[0-9].*|m?c?g|ml")
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -58,7 +63,7 @@ class Resistance:
 
 def asked(screening: Screening) -> tuple[ScreeningRule, ...]:
     """The rules that a person answers with yes or no."""
-    return tuple(rule for rule in screening.rules if rule.code not in COMPUTED)
+    return tuple(rule for rule in screening.worded if rule.code not in COMPUTED)
 
 
 def check_conditions(screening: Screening, history: History) -> None:
@@ -83,14 +88,14 @@ def findings(screening: Screening, history: History | None, *, today: date) -> t
     if history is None:
         return ()
     found: dict[str, Finding] = {}
-    rules = {rule.code: rule for rule in screening.rules}
+    rules = {rule.code: rule for rule in screening.worded}
     for condition in history.conditions:
         if condition.code in rules:
             found[condition.code] = _speaks(rules[condition.code], condition.note)
     for code, because in _computed(screening, history, today):
         if code in rules and code not in found:
             found[code] = _speaks(rules[code], because)
-    for interaction in screening.interactions:
+    for interaction in screening.worded_interactions:
         taken = [each.name for each in history.medications if _names(interaction, each.name)]
         if taken:
             found[interaction.code] = _speaks(interaction, ", ".join(taken))
@@ -105,7 +110,11 @@ def _computed(screening: Screening, history: History, today: date) -> list[tuple
             speaking.append((UNDER_AGE, str(years)))
         if years >= screening.limits.older_age:
             speaking.append((OLDER, str(years)))
-    speaking += [(ALLERGY, each.substance) for each in history.allergies if "ketamin" in each.substance.casefold()]
+    speaking += [
+        (ALLERGY, each.substance)
+        for each in history.allergies
+        if any(name in _words(each.substance) for name in _KETAMINE)
+    ]
     speaking += [(PSYCHOSIS, each.name) for each in history.diagnoses if _PSYCHOTIC.match(each.code or "")]
     return speaking
 
@@ -137,18 +146,28 @@ def age(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-def resistance(limits: Limits, tried: Tried | None, *, today: date) -> Resistance:
+def resistance(screening: Screening, tried: Tried | None, *, today: date) -> Resistance:
     """Count distinct antidepressants of the current episode with adequate dose and duration that did not help.
 
     Adequate is at least `limits.adequate_weeks` at a therapeutic dose, taken at least in part. What is unknown
-    doesn't count: a person has to say it.
+    doesn't count: a person has to say it. One medicine under two of its names, or at two doses, counts once.
     """
-    weeks = timedelta(weeks=limits.adequate_weeks)
+    weeks = timedelta(weeks=screening.limits.adequate_weeks)
     counted: dict[str, str] = {}
     for trial in tried.trials if tried else ():
         if _failed(trial, weeks, today):
-            counted.setdefault(" ".join(trial.name.casefold().split()), trial.name)
-    return Resistance(tuple(counted.values()), limits.resistant_after)
+            counted.setdefault(_medicine(screening, trial.name), trial.name)
+    return Resistance(tuple(counted.values()), screening.limits.resistant_after)
+
+
+def _medicine(screening: Screening, name: str) -> str:
+    """What two names of one medicine have in common."""
+    words = _words(name)
+    for names in screening.same_medicine:
+        if any(_name(one) in words for one in names):
+            return names[0]
+    bare = " ".join(word for word in words.split() if not _STRENGTH.fullmatch(word))
+    return bare or " ".join(name.casefold().split())
 
 
 def _failed(trial: Trial, adequate: timedelta, today: date) -> bool:
@@ -158,6 +177,6 @@ def _failed(trial: Trial, adequate: timedelta, today: date) -> bool:
         and trial.adequate_dose is True
         and trial.start is not None
         and (trial.end or today) - trial.start >= adequate
-        and trial.adherence != "poor"
-        and trial.outcome not in _HELPED
+        and trial.adherence in _TAKEN
+        and trial.outcome in _NO_HELP
     )

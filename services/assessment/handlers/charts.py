@@ -84,7 +84,7 @@ def screened(clinic: Clinic, sections: dict[SectionKind, Section], day: date) ->
 def resistance(clinic: Clinic, sections: dict[SectionKind, Section], day: date) -> Resistance:
     """What was tried long enough and did not help."""
     tried = sections.get(SectionKind.TRIED)
-    return screening.resistance(clinic.screening.limits, tried if isinstance(tried, Tried) else None, today=day)
+    return screening.resistance(clinic.screening, tried if isinstance(tried, Tried) else None, today=day)
 
 
 def plain(sections: Sections) -> dict[SectionKind, Section]:
