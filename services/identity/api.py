@@ -10,7 +10,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from services.identity import cookies, handlers
+from services.identity import cookies, handlers, repository
 from services.identity.accounts import person_of
 from services.identity.domain.sign_in import MFA, SCOPES, STEP_UP
 from services.identity.issuer import Issuer
@@ -129,15 +129,17 @@ async def userinfo(request: Request, service: ServiceDep) -> dict[str, Any]:
 
 @router.get("/end-session", dependencies=[open_to_all])
 async def end_session(request: Request, service: ServiceDep) -> Response:
-    """RP-initiated logout. The hint, which only the client has, is what makes a link of another site harmless."""
+    """RP-initiated logout. The hint is what makes a link of another site harmless: it must be this very person's."""
     issuer = issuer_of(request)
     asked = request.query_params
     async with service.transaction(actor=ANONYMOUS) as uow:
         provider = await issuer.provider(uow.conn)
-        hinted = _hinted(asked.get("id_token_hint", ""), provider.keys.all(), issuer)
-        session = cookies.read(request, cookies.SESSION)
-        if hinted and session:
-            await handlers.sign_out(uow, session)
+        person = _hinted(asked.get("id_token_hint", ""), provider.keys.all(), issuer)
+        token = cookies.read(request, cookies.SESSION)
+        session = await repository.session(uow.conn, token) if token else None
+        hinted = person is not None and (session is None or session.person_id == person)
+        if hinted and token:
+            await handlers.sign_out(uow, token)
     back = asked.get("post_logout_redirect_uri")
     if not hinted:
         return RedirectResponse("/sign-out", 303)
@@ -146,9 +148,11 @@ async def end_session(request: Request, service: ServiceDep) -> Response:
     return response
 
 
-def _hinted(hint: str, keys: Any, issuer: Issuer) -> bool:
+def _hinted(hint: str, keys: Any, issuer: Issuer) -> str | None:
+    """Whose ID token it is, made here for our client; also one that has expired meanwhile."""
     try:
         claims = jwt.decode(hint, keys, algorithms=[ALGORITHM]).claims
     except (JoseError, ValueError):
-        return False
-    return claims.get("iss") == issuer.url and issuer.client.client_id in claims.get("aud", ())
+        return None
+    ours = claims.get("iss") == issuer.url and issuer.client.client_id in claims.get("aud", ())
+    return str(claims.get("sub")) if ours else None

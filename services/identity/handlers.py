@@ -8,6 +8,7 @@ from authlib.oauth2.rfc6749.errors import OAuth2Error
 
 from services.identity import repository
 from services.identity.accounts import person_of, totp_secret_of
+from services.identity.devices import Devices
 from services.identity.domain import sign_in as rules
 from services.identity.issuer import Issuer
 from services.identity.provider import Answer, Request, Stored, User
@@ -39,10 +40,11 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A password to be checked, outside any transaction."""
+    """A password to be checked, outside any transaction. `name` is what the attempt was counted under."""
 
     outcome: Outcome
     account: Account | None = None
+    name: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Done:
 
     answer: Answer
     session_token: str | None
+    person_id: str
 
 
 async def authorize(uow: UnitOfWork, issuer: Issuer, given: Parameters, session_token: str | None) -> Answer | Begun:
@@ -82,8 +85,13 @@ async def authorize(uow: UnitOfWork, issuer: Issuer, given: Parameters, session_
     return Begun(token)
 
 
-async def attempt(uow: UnitOfWork, issuer: Issuer, token: str, username: str | None) -> Attempt:
-    """Count an attempt, before anything is checked. `username` is null when the sign-in knows whose turn it is."""
+async def attempt(
+    uow: UnitOfWork, issuer: Issuer, token: str, username: str | None, devices: Devices | None = None
+) -> Attempt:
+    """Count an attempt, before anything is checked. `username` is null when the sign-in knows whose turn it is.
+
+    A browser in which the person has signed in before (`devices`) is counted by itself: nobody else can lock it out.
+    """
     current = await repository.sign_in(uow.conn, token)
     if current is None:
         return Attempt(Outcome.OVER)
@@ -96,26 +104,32 @@ async def attempt(uow: UnitOfWork, issuer: Issuer, token: str, username: str | N
     else:
         account = await repository.account(uow.conn, username.strip().lower()[:200])
     lock = timedelta(minutes=issuer.settings.lock_minutes)
-    if not await repository.attempt(uow.conn, _name(uow, username), issuer.settings.attempts, lock):
+    device = (devices or {}).get(account.person_id) if account else None
+    name = uow.lookup.hash("device", device) if device else _name(uow, username)
+    if not await repository.attempt(uow.conn, name, issuer.settings.attempts, lock):
         await audit(uow, action="locked_out", what="account", subject=None, detail=_who(account))
         return Attempt(Outcome.LOCKED)
-    return Attempt(Outcome.ON, account)
+    return Attempt(Outcome.ON, account, name)
 
 
-async def password_checked(uow: UnitOfWork, token: str, account: Account | None, *, fits: bool) -> Outcome:
+async def password_checked(uow: UnitOfWork, token: str, tried: Attempt, *, fits: bool) -> Outcome:
     """After the password was looked at: on to the second factor, or not."""
+    account = tried.account
     if account is None or not fits or person_of(uow.clinic.people, account.person_id) is None:
         await audit(uow, action="sign_in_failed", what="account", subject=None, detail=_who(account))
         return Outcome.WRONG
-    await repository.right(uow.conn, _name(uow, account.username))
+    await repository.right(uow.conn, tried.name)
     await repository.person_known(uow.conn, token, account.person_id)
     return Outcome.ON
 
 
 async def code_given(
-    uow: UnitOfWork, issuer: Issuer, token: str, account: Account, code: str, session_token: str | None
+    uow: UnitOfWork, issuer: Issuer, token: str, tried: Attempt, code: str, session_token: str | None
 ) -> Done | Outcome:
     """The second factor, for the person whose password was right."""
+    account = tried.account
+    if account is None:
+        return tried.outcome
     current = await repository.sign_in(uow.conn, token)
     if current is None or current.person_id != account.person_id:
         return Outcome.OVER
@@ -125,7 +139,7 @@ async def code_given(
         return Outcome.WRONG
     if not await repository.end_sign_in(uow.conn, token):
         return Outcome.OVER
-    await repository.clear(uow.conn, _name(uow, account.username))
+    await repository.clear(uow.conn, tried.name)
     return await _sign_in(uow, issuer, current, account, session_token)
 
 
@@ -144,7 +158,7 @@ async def _sign_in(
         session = await repository.open_session(uow.conn, fresh, account.person_id, rules.AMR, life)
     action = "step_up" if current.step_up else "sign_in"
     await audit(uow, action=action, what="account", subject=None, detail=_who(account))
-    return Done(await _grant_code(uow, issuer, current.request, session), fresh)
+    return Done(await _grant_code(uow, issuer, current.request, session), fresh, account.person_id)
 
 
 async def _grant_code(uow: UnitOfWork, issuer: Issuer, given: Parameters, session: Session) -> Answer:

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.identity import cookies, handlers, repository
+from services.identity import cookies, devices, handlers, repository
 from services.identity.accounts import person_of
 from services.identity.api import ANONYMOUS, issuer_of, redirect
-from services.identity.handlers import Done, Outcome
+from services.identity.handlers import Outcome
 from services.identity.repository import SignIn
 from services.identity.second_factor import password_fits
 from shared.http.access import PUBLIC
@@ -90,27 +90,27 @@ async def signed_out(request: Request) -> Response:
 async def _check_password(request: Request, service: Service, username: str | None, password: str) -> Outcome:
     # Three steps, because checking a password is slow on purpose and no transaction may wait for it.
     async with service.transaction(actor=ANONYMOUS) as uow:
-        attempt = await handlers.attempt(uow, issuer_of(request), _token(request), username)
+        who = devices.known(request, service.keyring)
+        attempt = await handlers.attempt(uow, issuer_of(request), _token(request), username, who)
     if attempt.outcome is not Outcome.ON:
         return attempt.outcome
     fits = await password_fits(password, attempt.account.password_hash if attempt.account else None)
     async with service.transaction(actor=ANONYMOUS) as uow:
-        return await handlers.password_checked(uow, _token(request), attempt.account, fits=fits)
+        return await handlers.password_checked(uow, _token(request), attempt, fits=fits)
 
 
 async def _finish(request: Request, service: Service, code: str) -> Response:
     issuer = issuer_of(request)
     token = _token(request)
     async with service.transaction(actor=ANONYMOUS) as uow:
-        attempt = await handlers.attempt(uow, issuer, token, None)
-        result: Done | Outcome = attempt.outcome
-        if attempt.account is not None:
-            session = cookies.read(request, cookies.SESSION)
-            result = await handlers.code_given(uow, issuer, token, attempt.account, code, session)
+        attempt = await handlers.attempt(uow, issuer, token, None, devices.known(request, service.keyring))
+        session = cookies.read(request, cookies.SESSION)
+        result = await handlers.code_given(uow, issuer, token, attempt, code, session)
     if isinstance(result, Outcome):
         return await _again(request, service, result)
     response = redirect(result.answer)
     cookies.take(request, response, cookies.SIGN_IN)
+    devices.remember(request, response, service.keyring, result.person_id)
     if result.session_token is not None:
         life = timedelta(hours=issuer.settings.session_hours)
         cookies.give(request, response, cookies.SESSION, result.session_token, life)

@@ -151,6 +151,27 @@ async def test_guesses_made_at_the_same_moment_count_too(world, identity, client
     assert sorted(answer.status_code for answer in answers) == [422] * 6 + [429] * 6
 
 
+async def test_who_signed_in_here_before_is_not_locked_out_by_strangers(identity, client, browser, osei):
+    await tokens_for(client, identity, browser, osei)
+    stranger = Browser()
+    await stranger.get(client.authorize_url())
+    url = f"{identity.url}/sign-in/password"
+    seen = [(await stranger.submit(url, username="osei", password="a guess")).status_code for _ in range(7)]
+    assert seen[-1] == 429
+    assert (await stranger.submit(url, username="osei", password=PASSWORD)).status_code == 429
+
+    await browser.get(client.authorize_url(acr_values="step-up", prompt="login"))
+    confirm = f"{identity.url}/sign-in/confirm"
+    stepped = await browser.submit(confirm, password=PASSWORD, code=osei.code())
+    assert stepped.status_code == 303, stepped.text
+    await browser.get(client.authorize_url(prompt="login"))
+    assert (await browser.submit(url, username="osei", password=PASSWORD)).status_code == 303
+
+    wrong = [(await browser.submit(url, username="osei", password="a guess")).status_code for _ in range(7)]
+    assert 429 in wrong
+    await stranger.http.aclose()
+
+
 async def test_a_refresh_token_works_once_and_a_copied_one_ends_its_family(world, identity, client, browser, osei):
     first = await tokens_for(client, identity, browser, osei)
     second = (await client.refresh(first["refresh_token"])).json()
@@ -223,6 +244,19 @@ async def test_signing_out_ends_the_session_and_its_refresh_tokens(world, identi
     assert answer.headers["location"] == home
     assert (await client.refresh(tokens["refresh_token"])).status_code == 400
     assert (await browser.get(client.authorize_url())).headers["location"] == "/sign-in"
+
+
+async def test_a_link_with_somebody_elses_hint_signs_nobody_out(world, identity, client, browser, osei):
+    async with world.connection("identity") as conn:
+        rios = await enrol(identity, conn, "rios")
+    other = Browser()
+    answer = await sign_in(other, identity, client.authorize_url(), "rios", rios)
+    theirs = (await client.exchange(client.code_of(answer))).json()["id_token"]
+    await tokens_for(client, identity, browser, osei)
+    led = await browser.get(f"{identity.url}/end-session", id_token_hint=theirs)
+    assert led.headers["location"] == "/sign-out"
+    assert "code=" in (await browser.get(client.authorize_url(prompt="none"))).headers["location"]
+    await other.http.aclose()
 
 
 async def test_after_signing_out_nobody_is_sent_to_another_site(identity, client, browser, osei):
