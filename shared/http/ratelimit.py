@@ -7,6 +7,7 @@ at once. One statement per request (GCRA: only the "theoretical arrival time" is
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import asyncpg
 from starlette.requests import Request
@@ -31,7 +32,8 @@ SWEEP_SHARE = 0.002
 def limit(name: str, *, per_minute: int, burst: int | None = None) -> Callable[..., Awaitable[None]]:
     """A dependency that refuses with 429 and Retry-After. `burst` is `per_minute` unless told.
 
-    Counted by the asking address and, where a credential was sent, by that credential; the stricter one decides.
+    Counted by the asking address (of IPv6 by its network) and, where a credential was sent, by that credential; the
+    stricter one decides.
     """
     interval = timedelta(minutes=1) / per_minute
     tolerance = interval * ((burst or per_minute) - 1)
@@ -60,6 +62,17 @@ async def take(conn: asyncpg.Connection, name: str, key: bytes, interval: timede
 
 
 def _askers(request: Request) -> list[tuple[str, str]]:
-    address = request.client.host if request.client else "unknown"
+    address = network_of(request.client.host) if request.client else "unknown"
     credential = request.headers.get("x-api-key") or request.headers.get("authorization")
     return [("address", address), *([("credential", credential)] if credential else [])]
+
+
+def network_of(host: str) -> str:
+    """What one asker holds: an IPv4 address, or the 64 bits of IPv6 in which a subscriber has every address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return str(address) if isinstance(address, IPv4Address) else str(ip_network((address, 64), strict=False))

@@ -64,7 +64,9 @@ class Verifier:
         if len(token) > LONGEST:
             raise BadToken("The token is too long.")
         key_id = _key_id(token)
-        if time.monotonic() - self._fetched > FRESH_SECONDS or not self._has(key_id):
+        # Whose key is known waits for no slow issuer: one asks anew, the others go on meanwhile.
+        known, old = self._has(key_id), time.monotonic() - self._fetched > FRESH_SECONDS
+        if not known or (old and not self._lock.locked()):
             await self._refresh(key_id)
         try:
             decoded = jwt.decode(token, self._keys, algorithms=ALGORITHMS)

@@ -107,6 +107,30 @@ async def test_while_the_issuer_is_away_known_keys_stay_good_and_nothing_else_is
             await fresh.verify(token(good))
 
 
+async def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(monkeypatch):
+    good = key()
+    issuer = Issuer(good)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request):
+        if request.url.path == "/keys" and issuer.asked:
+            asked.set()
+            await go_on.wait()
+        return issuer(request)
+
+    async with Verifier(ISSUER, "passage:intake", httpx.AsyncClient(transport=httpx.MockTransport(slow))) as verifier:
+        await verifier.verify(token(good))
+        monkeypatch.setattr(bearer, "FRESH_SECONDS", -1)
+        monkeypatch.setattr(bearer, "RETRY_SECONDS", 0)
+        first = asyncio.create_task(verifier.verify(token(good)))
+        await asked.wait()
+        async with asyncio.timeout(5):
+            assert (await verifier.verify(token(good)))["sub"] == "osei"
+        assert not first.done()
+        go_on.set()
+        assert (await first)["sub"] == "osei"
+
+
 async def test_a_document_that_names_another_issuer_is_not_believed():
     issuer = Issuer(key())
     issuer.issuer = "https://evil.example"

@@ -17,7 +17,7 @@ from shared.http.access import PRODUCER as BY_KEY
 from shared.http.access import asks
 from shared.http.deps import ServiceDep
 from shared.http.problems import BadRequest, Unauthorized
-from shared.http.ratelimit import take
+from shared.http.ratelimit import network_of, take
 from shared.security.tokens import digest, new_secret
 from shared.service import Service
 
@@ -105,7 +105,7 @@ async def producer(
     if not x_api_key:
         raise no_api_key()
     gate: Gate = service.state.gate
-    return await gate.admit(service, x_api_key, request.client.host if request.client else "unknown")
+    return await gate.admit(service, x_api_key, network_of(request.client.host) if request.client else "unknown")
 
 
 ProducerDep = Annotated[str, Depends(producer)]
