@@ -100,8 +100,9 @@ class SideEffectView(View):
 
 
 class Observed(View):
-    """Newest first, at most 200 of each."""
+    """Newest first, at most 200 of each. `conditions`: what the approval in force asks for before every session."""
 
+    conditions: str | None = None
     vitals: list[VitalsView]
     side_effects: list[SideEffectView]
 
@@ -163,6 +164,7 @@ async def observations(
             vitals = await repository.vitals(uow.conn, patient, appointment_id)
             effects = await repository.effects(uow.conn, patient, appointment_id)
             return Observed(
+                conditions=await session_day.conditions(uow, patient, box),
                 vitals=[
                     VitalsView.model_validate(
                         {name: getattr(row, name) for name in VitalsView.model_fields if name != "by"}

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.assessment import Clinic
+from tests.support.assessment import Clinic, approve
 from tests.support.world import World
 
 
@@ -97,6 +97,21 @@ async def test_only_who_attends_measures_and_the_reading_is_audited(clinic: Clin
     url = f"/api/v1/charts/{patient}/observations"
     seen = await clinic.assessment.http.get(url, headers=clinic.assessment.as_staff("dana"))
     assert [each["by"]["name"] for each in seen.json()["vitals"]] == ["Dr Amara Osei"]
+
+
+async def test_whoever_attends_reads_the_conditions_of_the_approval_until_it_ends(clinic: Clinic):
+    patient = await clinic.patient()
+    url = f"/api/v1/charts/{patient}/observations"
+
+    async def conditions() -> str | None:
+        return (await clinic.assessment.http.get(url, headers=clinic.assessment.as_staff("tran"))).json()["conditions"]
+
+    about = await clinic.assessed(patient)
+    assert await conditions() is None
+    await clinic.decide(patient, approve(about, conditions="Only with an ECG of this week"))
+    assert await conditions() == "Only with an ECG of this week"
+    await clinic.post(patient, "approval/revoke", {"reason": "heart failure found"})
+    assert await conditions() is None
 
 
 async def test_a_side_effect_is_kept_with_time_and_severity_and_a_severe_one_calls_at_once(clinic: Clinic):

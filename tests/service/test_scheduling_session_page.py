@@ -13,18 +13,25 @@ import pytest
 from shared.contracts.assessment import TreatmentConsentSigned
 from shared.contracts.notifications import TransportConfirmed
 from shared.ids import new_id
+from tests.support.assessment import Clinic, approve
 from tests.support.dashboard import COOKIE, Desk
 from tests.support.scheduling import HASH, Calendar, calendar_of
 from tests.support.waiting import eventually
-from tests.support.world import World
+from tests.support.world import Running, World
 
 READING = re.compile(r'action="[^"]+/vitals">\s*<input type="hidden" name="id" value="([^"]+)">')
 PLAIN = {"diastolic": "80", "heart_rate": "71", "spo2": "98"}
 
 
 @pytest.fixture(scope="module")
-async def calendar(world: World) -> AsyncIterator[Calendar]:
-    async with calendar_of(world) as made, world.start("assessment"):
+async def assessment(world: World) -> AsyncIterator[Running]:
+    async with world.start("assessment") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def calendar(world: World, assessment: Running) -> AsyncIterator[Calendar]:
+    async with calendar_of(world) as made:
         yield made
 
 
@@ -140,6 +147,23 @@ async def test_a_provider_signs_past_a_gate_with_a_fresh_second_factor(calendar:
         assert answer.status_code == 303, answer.text
         assert await sees(browser, path, "Signed past by Dr Amara Osei.")
         assert (await browser.post(f"{path}/dose")).status_code == 303
+
+
+async def test_who_attends_reads_the_conditions_of_the_approval(
+    world: World, calendar: Calendar, desk: Desk, assessment: Running
+) -> None:
+    patient = await calendar.patient()
+    charts = Clinic(world, assessment, assessment)
+    await eventually(lambda: charts.get(patient))
+    about = await charts.assessed(patient)
+    await charts.decide(patient, approve(about, conditions="Only with an ECG of <this> week"))
+    await eventually(lambda: calendar.count("appointments where patient_id = $1", patient), equals=6)
+    first, *_ = await calendar.sessions(patient)
+    path = f"/patients/{patient}/session/{first['id']}"
+    async with await desk.as_staff("tran") as browser:
+        await eventually(lambda: sees(browser, path, "Only with an ECG of &lt;this&gt; week"), timeout=20)
+    async with await desk.as_staff("dana") as browser:
+        assert not await sees(browser, path, "ECG")
 
 
 async def test_a_session_is_not_shown_under_somebody_else(calendar: Calendar, desk: Desk) -> None:

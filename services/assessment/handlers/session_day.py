@@ -8,10 +8,12 @@ from uuid import UUID
 from services.assessment.domain.refusals import Conflicting, Invalid, Unknown
 from services.assessment.domain.vitals import Judgement, Reading, judge
 from services.assessment.handlers.charts import EFFECT, VITALS
+from services.assessment.handlers.deciding import statement_of
 from services.assessment.repository import charts
 from services.assessment.repository import session_day as repository
 from services.assessment.rows import SideEffectRow, VitalsRow
 from shared.contracts.assessment import SideEffectReported, VitalsRecorded
+from shared.security.sealing import Box
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
 
@@ -145,6 +147,18 @@ async def known(uow: UnitOfWork, patient_id: UUID) -> UUID:
         )
     await uow.keys.box(found)
     return found
+
+
+async def conditions(uow: UnitOfWork, patient: UUID, box: Box) -> str | None:
+    """What the provider who approved asks for, in their words; None where nothing is asked, or nothing is approved."""
+    chart = await charts.find(uow.conn, patient)
+    signed = await charts.decisions(uow.conn, patient) if chart and chart.approval else []
+    words = (
+        statement_of(box, row)["decision"].get("conditions")
+        for row in signed
+        if chart and chart.approval and row.id == chart.approval.decision_id
+    )
+    return next(words, None) or None
 
 
 async def report_effect(

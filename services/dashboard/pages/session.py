@@ -152,6 +152,8 @@ async def _page(
     about: str = "",
 ) -> Response:
     found = await _found(request, who, patient_id, appointment_id)
+    clinical = bool(who.roles & {"provider", "monitor"})
+    observed = await _observed(request, who, patient_id, appointment_id) if clinical else {}
     return await show(
         request,
         who,
@@ -167,7 +169,9 @@ async def _page(
         name=live_of(request).name(patient_id),
         effects=[(code, _word(request, "effect", code)) for code in EFFECTS],
         severities=[(code, _word(request, "severity", code), None) for code in SEVERITIES],
-        felt=await _felt(request, who, patient_id, appointment_id) if who.roles & {"provider", "monitor"} else [],
+        felt=_felt(observed),
+        conditions=observed.get("conditions") if observed is not None else None,
+        unread=observed is None,
         fresh=new_id,
         **found,
     )
@@ -227,14 +231,21 @@ async def _found(request: Request, who: Staff, patient_id: UUID, appointment_id:
     }
 
 
-async def _felt(request: Request, who: Staff, patient_id: UUID, appointment_id: UUID) -> list[dict[str, Any]] | None:
-    """What the patient felt in this session; None where it can't be read now."""
+async def _observed(request: Request, who: Staff, patient_id: UUID, appointment_id: UUID) -> dict[str, Any] | None:
+    """What the chart says for this session; None where it can't be read now."""
     path = f"/api/v1/charts/{patient_id}/observations?appointment_id={appointment_id}"
     try:
-        found = await call(request, who, "assessment", "GET", path)
+        found: dict[str, Any] = await call(request, who, "assessment", "GET", path)
     except Problem:
         return None
-    return [one | {"at": _moment(one["began_at"])} for one in found["side_effects"]]
+    return found
+
+
+def _felt(observed: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+    """What the patient felt in this session; None where it can't be read now."""
+    if observed is None:
+        return None
+    return [one | {"at": _moment(one["began_at"])} for one in observed.get("side_effects", ())]
 
 
 def _said(request: Request, problem: Problem | None) -> tuple[str, str]:
