@@ -133,7 +133,7 @@ async def record_vitals(patient_id: UUID, body: NewVitals, service: ServiceDep, 
 async def report_side_effect(
     patient_id: UUID, body: NewSideEffect, service: ServiceDep, who: Attending
 ) -> ReportedSideEffect:
-    """Record what the patient feels; a severe one is a provider's task at once."""
+    """Record what the patient feels; a severe one, and a danger sign, is a provider's task at once."""
     report_id = body.id or new_id()
     with refusals():
         async with service.transaction(actor=who.actor) as uow:

@@ -99,6 +99,13 @@ async def test_only_who_attends_measures_and_the_reading_is_audited(clinic: Clin
     assert [each["by"]["name"] for each in seen.json()["vitals"]] == ["Dr Amara Osei"]
 
 
+@pytest.mark.parametrize(("effect", "called"), [("chest_pain", True), ("breathing", True), ("nausea", False)])
+async def test_a_danger_sign_calls_a_provider_however_mild(clinic: Clinic, effect: str, called: bool):
+    patient = await clinic.patient()
+    await report(clinic, patient, effect=effect, severity="mild")
+    assert await clinic.tasks(patient) == ({"severe-side-effect"} if called else set())
+
+
 async def test_whoever_attends_reads_the_conditions_of_the_approval_until_it_ends(clinic: Clinic):
     patient = await clinic.patient()
     url = f"/api/v1/charts/{patient}/observations"

@@ -20,6 +20,8 @@ from shared.uow import UnitOfWork
 MEASURED = ("systolic", "diastolic", "heart_rate", "spo2")
 CLOCKS_DIFFER = timedelta(minutes=2)
 Severity = Literal["mild", "moderate", "severe"]
+DANGER = frozenset({"breathing", "chest_pain"})
+"""What calls a provider however mild it is said to be."""
 
 
 async def record_vitals(
@@ -172,7 +174,9 @@ async def report_effect(
     note: str,
     appointment_id: UUID | None,
 ) -> None:
-    """Keep what the patient felt; a severe one is a provider's task at once. The same `report_id` records nothing.
+    """Keep what the patient felt; a severe one, and a danger sign, is a provider's task at once.
+
+    The same `report_id` again records nothing.
 
     Raises:
         Unknown: no such chart. Invalid: it began ahead of now. Conflicting: `report_id` names another report.
@@ -199,7 +203,7 @@ async def report_effect(
             note=sealed,
         )
     )
-    if severity == "severe":
+    if severity == "severe" or effect in DANGER:
         await raise_task(
             uow,
             kind=EFFECT,
