@@ -36,7 +36,7 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         create=settings.environment != "production",
     )
     service = Service(
-        "intake", settings, consumes=consumers(mailbox), timers=timers, jobs=[forget], state=State(mailbox)
+        "intake", settings, consumes=consumers(mailbox), timers=timers, jobs=[forget], state=State(mailbox), hears=True
     )
     routers = [
         leads.quick_router,

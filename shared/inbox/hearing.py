@@ -34,6 +34,10 @@ FRESH = """
 select count(*) from heard
  where source = $1 and partition = any($2::smallint[]) and at > clock_timestamp() - make_interval(secs => $3)
 """
+WAITS = """
+select exists (select from parked where source = $1 and subject = any($2::uuid[]))
+    or exists (select from dead_letters where source = $1 and subject = any($2::uuid[]) and resolved_at is null)
+"""
 
 
 class _Unit(Protocol):
@@ -90,3 +94,9 @@ async def heard_within(conn: asyncpg.Connection, source: Source, subjects: Colle
     partitions = {partition_of(subject) for subject in subjects}
     found: int = await conn.fetchval(FRESH, NUMBER[source], list(partitions), seconds)
     return found == len(partitions)
+
+
+async def waits(conn: asyncpg.Connection, source: Source, subjects: Collection[UUID]) -> bool:
+    """Whether something that `source` said of these subjects has come here and waits to be applied."""
+    found: bool = await conn.fetchval(WAITS, NUMBER[source], list(subjects))
+    return found

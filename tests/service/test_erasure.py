@@ -89,7 +89,7 @@ async def test_what_they_said_can_be_read_while_they_are_a_patient(house: House,
 
 
 async def test_after_the_erasure_no_service_has_a_key(house: House, eventually: Eventually) -> None:
-    assert await house.staff("intake", "POST", f"/patients/{house.patient}/erase", "ops") == 204
+    assert await house.intake.erased(house.patient) == 204
     async with house.world.connection() as conn:
         await eventually(lambda: known(conn, BURIED, house.patient), equals=[1] * len(READERS))
         assert await known(conn, KEPT_ROWS, house.patient) == [0] * len(READERS)

@@ -139,7 +139,7 @@ async def test_who_writes_that_they_would_rather_not_get_e_mail_gets_none(intake
 async def test_erasing_leaves_nothing_that_can_be_read(intake):
     patient = await new(intake, 8, name="Maya", message="secret")
     assert (await call(intake, "POST", f"/patients/{patient}/erase")).status_code == 403
-    assert (await call(intake, "POST", f"/patients/{patient}/erase", "ops")).status_code == 204
+    assert await intake.erased(patient) == 204
     assert (await call(intake, "GET", f"/patients/{patient}")).status_code == 404
     events = await intake.events(patient)
     assert events[0][1]["key"] is None
@@ -157,7 +157,7 @@ async def test_with_a_person_goes_whatever_was_to_be_done_about_them(intake):
     open_ = "select distinct kind from tasks where patient_id = $1 and closed_at is null order by 1"
     kinds = [row["kind"] for row in await intake.rows(open_, UUID(patient))]
     assert kinds == ["answer-lead", "contact-differs", "opt-out-doubt", "text-cancel"]
-    assert (await call(intake, "POST", f"/patients/{patient}/erase", "ops")).status_code == 204
+    assert await intake.erased(patient) == 204
     assert await intake.rows(open_, UUID(patient)) == []
     assert (await intake.names(patient)).count("TaskClosed") == 4
 
@@ -180,6 +180,40 @@ async def test_a_treated_patients_chart_is_locked_with_its_date(intake):
     assert (refused.status_code, refused.json()["code"]) == (409, "chart_locked")
     assert str(dosed.year + 6) in refused.json()["detail"]
     assert (await call(intake, "GET", f"/patients/{patient}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "insert into parked (source, subject, sequence, reason, headers, body) values (3, $1, 99, 'gap', '{}', '')",
+        """insert into dead_letters (fingerprint, source, subject, reason, error, topic, partition, "offset", record)
+           values (uuid_send($1), 3, $1, 'permanent', 'boom', 'x', 0, 0, 'sealed')""",
+    ],
+)
+async def test_nobody_is_erased_while_it_may_be_unknown_that_they_were_treated(intake, behind):
+    patient = await new(intake, 43)
+    await intake.rows(behind, UUID(patient))
+    refused = await call(intake, "POST", f"/patients/{patient}/erase", "ops")
+    assert (refused.status_code, refused.json()["code"]) == (503, "facts_behind")
+    assert refused.json()["remedy"]
+    assert (await call(intake, "GET", f"/patients/{patient}")).status_code == 200
+    for table in ("parked", "dead_letters"):
+        await intake.rows(f"delete from {table} where subject = $1", UUID(patient))
+    assert await intake.erased(patient) == 204
+
+
+async def test_nobody_is_erased_while_scheduling_is_not_heard(intake, world):
+    patient = await new(intake, 44)
+    async with world.connection() as owner:  # as old as when the broker is away
+        await owner.execute("alter table intake.heard rename to away")
+        await owner.execute("create table intake.heard (like intake.away including all)")
+        await owner.execute("grant select on intake.heard to passage_intake")
+        try:
+            refused = await call(intake, "POST", f"/patients/{patient}/erase", "ops")
+        finally:
+            await owner.execute("drop table intake.heard")
+            await owner.execute("alter table intake.away rename to heard")
+    assert (refused.status_code, refused.json()["code"]) == (503, "facts_behind")
 
 
 async def test_once_an_appointment_stands_the_lead_is_answered_and_doors_change_no_address(intake):

@@ -50,6 +50,18 @@ class Intake:
         async with self.running.service.pool.acquire() as conn:
             return list(await conn.fetch(sql, *args))
 
+    async def erased(self, patient: Any) -> int:
+        """Ask for it until the news of scheduling is as fresh as it must be; the answer's status."""
+
+        async def asked() -> int:
+            url, headers = f"/api/v1/patients/{patient}/erase", self.running.as_staff("ops")
+            status: int = (await self.http.post(url, headers=headers)).status_code
+            assert status != httpx.codes.SERVICE_UNAVAILABLE
+            return status
+
+        found: int = await eventually(asked, timeout=30)
+        return found
+
     async def come_due(self, kind: str) -> None:
         """Every timer of this kind has fired, whoever fired it: the service looks for what is due by itself too."""
         await self.rows("update timers set due_at = now() - interval '1 hour' where kind = $1", kind)

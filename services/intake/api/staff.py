@@ -20,7 +20,7 @@ from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Line, Submission
 from shared.http.auth import Staff, staff
 from shared.http.deps import ServiceDep
-from shared.http.problems import Conflict, FieldProblem, NotFound
+from shared.http.problems import Conflict, FieldProblem, NotFound, Unavailable
 from shared.service import Service
 from shared.uow import UnitOfWork
 
@@ -171,6 +171,12 @@ async def erase(patient_id: UUID, service: ServiceDep, who: Operations) -> None:
             code="chart_locked",
             title="The chart can't be erased yet",
             remedy=f"Ask again after {error.until:%Y-%m-%d}.",
+        ) from error
+    except people.NotHeard as error:
+        raise Unavailable(
+            "Whether this person was treated can't be told right now, and what is erased does not come back.",
+            code="facts_behind",
+            remedy="Try again in a minute. If it stays so, look for dead letters of intake.",
         ) from error
 
 

@@ -14,6 +14,7 @@ from services.intake.repository.patients import Patient
 from shared.audit import audit
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
 from shared.ids import new_id
+from shared.inbox.hearing import heard_within, waits
 from shared.tasks import close_task, close_tasks_of
 from shared.uow import UnitOfWork
 
@@ -38,6 +39,14 @@ class Locked(Exception):
     def __init__(self, until: datetime) -> None:
         super().__init__(until.isoformat())
         self.until = until
+
+
+class NotHeard(Exception):
+    """Something that scheduling said of this patient may not have arrived."""
+
+
+FRESH_SECONDS = 5.0
+"""How old scheduling's news may be when a patient is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,7 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
     Raises:
         UnknownPatient
         Locked: they were treated, and the law keeps the chart.
+        NotHeard: whether they were treated is not known here at the moment; what is erased does not come back.
     """
     await vagaro.one_at_a_time(uow.conn)
     # Addresses first, as every contact takes them first: who erases waits for who is just writing, and never both ways.
@@ -141,6 +151,10 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
         until = _years_after(patient.treated_at, retention_years)
         if uow.now < until:
             raise Locked(until)
+    if await waits(uow.conn, "scheduling", [patient_id]) or not await heard_within(
+        uow.conn, "scheduling", [patient_id], FRESH_SECONDS
+    ):
+        raise NotHeard
     await patients.erase_patient(uow.conn, patient_id, uow.now)
     also = (*await vagaro.forget_patient(uow.conn, patient_id), *await doors.forget_patient(uow.conn, patient_id))
     for subject in (patient_id, *also):

@@ -15,7 +15,7 @@ from services.scheduling.domain.spans import Span, Spans, merge
 from services.scheduling.rows import appointment, values
 from shared.contracts.assessment import CandidateApproved, Route
 from shared.contracts.base import Source
-from shared.inbox.positions import NUMBER
+from shared.inbox.hearing import waits
 
 # A statement that sorts its rows and never waits inside one row while holding a later one cannot deadlock with itself.
 BOOK = """
@@ -144,11 +144,6 @@ select c.course_id, c.approval_id, c.state, c.reasons, a.route, a.sessions, a.va
 """
 
 # What a service said of these people and was not applied here: it may be that an approval was taken back.
-UNHEARD = """
-select exists (select from parked where source = $2 and subject = any($1::uuid[]))
-    or exists (select from dead_letters where source = $2 and subject = any($1::uuid[]) and resolved_at is null)
-"""
-
 CLAIM_REQUEST = """
 insert into requests (actor, key, digest, appointment_id) values ($1, $2, $3, $4) on conflict do nothing returning true
 """
@@ -278,8 +273,7 @@ async def part(conn: asyncpg.Connection, some: Sequence[UUID], others: Sequence[
 
 async def unheard(conn: asyncpg.Connection, patients: Sequence[UUID], source: Source = "assessment") -> bool:
     """Whether something that this service said of these people still waits to be applied."""
-    found: bool = await conn.fetchval(UNHEARD, patients, NUMBER[source])
-    return found
+    return await waits(conn, source, patients)
 
 
 async def add_approval(conn: asyncpg.Connection, event: CandidateApproved) -> None:
