@@ -32,6 +32,13 @@ def test_prior_authorisation_is_said():
     assert said.advice == ("coverage_unknown", "prior_authorisation")
 
 
+def test_what_the_plan_excludes_or_limits_is_said_beside_active():
+    assert understood(plan(nonCovered=[{"service": "MH"}])).advice == ("coverage_unknown", "not_covered")
+    limited = understood(plan(nonCovered=[], limitations=[{"quantity": "20", "timePeriod": "CALENDAR_YEAR"}]))
+    assert limited.advice == ("coverage_unknown", "limited")
+    assert understood(plan("INACTIVE", nonCovered=[{}])).advice == ("ask_for_new_plan",)
+
+
 @pytest.mark.parametrize(
     ("codes", "advice"),
     [

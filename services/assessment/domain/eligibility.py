@@ -21,8 +21,8 @@ AGAIN = frozenset({"42", "80"})
 """The payer cannot answer now: asked again with back-off."""
 
 Advice = Literal[
-    "coverage_unknown", "prior_authorisation", "ask_for_new_plan", "ask_for_card", "check_dates", "fix_our_details",
-    "enrolment", "choose_payer", "call_payer",
+    "coverage_unknown", "not_covered", "limited", "prior_authorisation", "ask_for_new_plan", "ask_for_card",
+    "check_dates", "fix_our_details", "enrolment", "choose_payer", "call_payer",
 ]  # fmt: skip
 """What a front desk does next."""
 
@@ -110,7 +110,7 @@ def understood(said: Mapping[str, Any]) -> Answer:
     return Answer(
         status=status,
         codes=tuple(name for name in statuses_named if _CODE.fullmatch(name)),
-        advice=_advice(status, prior),
+        advice=_advice(status, prior, benefits),
         plan=next((str(plan["name"])[:200] for plan in plans if plan.get("name")), ""),
         copay=_first(benefits, "coPayment", "amount"),
         coinsurance=_first(benefits, "coInsurance", "percent"),
@@ -139,10 +139,18 @@ def _prior(statuses: list[dict[str, Any]]) -> Literal["required", "not_required"
     return "not_required" if said & {"N", "NO", "FALSE", "NOT_REQUIRED"} else "unknown"
 
 
-def _advice(status: Status, prior: str) -> tuple[Advice, ...]:
-    if status == "active":
-        return ("coverage_unknown", "prior_authorisation") if prior == "required" else ("coverage_unknown",)
-    return ("ask_for_new_plan",) if status == "inactive" else ("call_payer",)
+def _advice(status: Status, prior: str, benefits: list[dict[str, Any]]) -> tuple[Advice, ...]:
+    """What a plan excludes or limits (EB01 I and F) for the service that was asked about is said beside "active"."""
+    if status == "inactive":
+        return ("ask_for_new_plan",)
+    if status != "active":
+        return ("call_payer",)
+    said: dict[Advice, bool] = {
+        "not_covered": any(_dicts(benefit.get("nonCovered")) for benefit in benefits),
+        "limited": any(_dicts(benefit.get("limitations")) for benefit in benefits),
+        "prior_authorisation": prior == "required",
+    }
+    return ("coverage_unknown", *(advice for advice, applies in said.items() if applies))
 
 
 def _first(benefits: list[dict[str, Any]], name: str, field: str) -> str | None:
