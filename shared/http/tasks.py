@@ -18,6 +18,8 @@ from shared.tasks import Task, close_by_id, find_task, open_tasks
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 READS = frozenset({"front_desk", "provider", "monitor", "auditor"})
 """Who reads what is known of patients; everybody else reads only what they have to do themselves."""
+SETTLED_ELSEWHERE = frozenset({"safety-concern"})
+"""Nobody ticks these off: a crisis is over when a clinician has cleared it, and that closes its task."""
 Anyone = Annotated[Staff, Depends(staff())]
 
 
@@ -82,6 +84,12 @@ async def close(task_id: UUID, body: Closing, service: ServiceDep, who: Anyone) 
         task, closed = found
         if not who.roles & {task.role, "operations"}:
             raise Forbidden(f"This task is for: {task.role.replace('_', ' ')}.", code="wrong_role")
+        if task.kind in SETTLED_ELSEWHERE and not closed:
+            raise Conflict(
+                "This task ends when a clinician has spoken with the patient and cleared the concern.",
+                code="settled_elsewhere",
+                remedy="Open the chart and clear the concern there.",
+            )
         if closed or not await close_by_id(uow, task_id, outcome=body.outcome, note=body.note):
             raise Conflict("This task is closed already.", code="task_closed")
         await audit(uow, action="close", what="task", subject=task.patient_id or task_id, detail={"kind": task.kind})

@@ -166,6 +166,13 @@ async def test_a_safety_concern_stands_before_every_approval_until_a_clinician_c
     assert (await clinic.post(patient, path, {"reason": "x"}, "dana")).status_code == 403
     assert (await clinic.post(patient, path, {"reason": "x"}, "lang")).status_code == 403
     assert (await clinic.post(patient, path, {"reason": "x"}, step_up=False)).status_code == 401
+    async with clinic.world.connection("assessment") as conn:
+        task = await conn.fetchval("select id from tasks where subject = $1 and kind = 'safety-concern'", patient)
+    for who in ("osei", "ops"):
+        ticked = await clinic.assessment.http.post(
+            f"/api/v1/tasks/{task}/close", json={}, headers=clinic.assessment.as_staff(who)
+        )
+        assert (ticked.status_code, ticked.json()["code"]) == (409, "settled_elsewhere")
     assert (await clinic.post(patient, path, {"reason": "plan made, sister stays"})).status_code == 200
     assert (await clinic.post(patient, path, {"reason": "twice"})).status_code == 404
     assert "safety-concern" not in await clinic.tasks(patient)

@@ -116,11 +116,12 @@ async def _read_by_somebody(
 async def heed_crisis(uow: UnitOfWork, patient_id: UUID, step: Step, ticked: list[str]) -> bool:
     """Call a provider where a crisis was told, whether it was told before or not, and whether the page can be kept."""
     crises = [rule.code for rule in asked(uow) if rule.severity == Severity.CRISIS.value and rule.code in ticked]
-    if step != "about":
+    if step != "about" or not crises:
         return False
+    await held(uow, patient_id)  # no approval is signed at this very moment without having seen it
     for code in crises:
         await gathering.raise_concern(uow, patient_id, code)
-    return bool(crises)
+    return True
 
 
 def _invalid(first: Any) -> Invalid:
