@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -102,10 +102,15 @@ def span_from(traceparent: str | None, name: str, kind: SpanKind = SpanKind.CONS
         finally:
             detach(token)
         return
+    # What the SDK itself writes of an exception quotes its message, and so what somebody typed.
     with _tracer.start_as_current_span(
-        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=True
+        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=False
     ) as span:
-        yield span
+        try:
+            yield span
+        except Exception as error:
+            span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+            raise
 
 
 def _unrecorded(context: Context | None) -> Span:

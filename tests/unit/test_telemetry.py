@@ -7,6 +7,9 @@ import os
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shared.telemetry import logs, metrics, trace
 
@@ -87,6 +90,21 @@ def test_a_trace_is_continued_from_an_event(lines):
     assert handed_on is not None
     assert handed_on.split("-")[1] == TRACEPARENT.split("-")[1]
     assert lines()[0]["trace"] == TRACEPARENT.split("-")[1]
+
+
+def test_a_span_says_what_failed_and_nothing_that_was_typed(monkeypatch):
+    told = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    monkeypatch.setattr(trace, "_recording", True)
+    monkeypatch.setattr(trace, "_tracer", provider.get_tracer("tests"))
+    with pytest.raises(ValueError), trace.span_from(None, "outer"), trace.span_from(None, "LeadCreated"):
+        raise ValueError(f"not a number: {TYPED}")
+    spans = told.get_finished_spans()
+    assert [(span.name, span.status.status_code.name, span.status.description) for span in spans] == [
+        ("LeadCreated", "ERROR", "ValueError"), ("outer", "ERROR", "ValueError"),
+    ]  # fmt: skip
+    assert "Anna" not in "".join(span.to_json() for span in spans)
 
 
 @pytest.mark.parametrize("given", [TRACEPARENT, None, "nonsense"])
