@@ -143,6 +143,7 @@ async def _page(
         mode=chosen,
         days=days,
         later=later,
+        began_later=bool(after),
         said=said,
         wrong=wrong,
         minutes=clinic.appointments.consultation.minutes,

@@ -87,6 +87,9 @@ async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, 
         assert answer.status_code == 303
     answer = await stack.http.post(f"{page}/changed", data={"visit": visit, "words": "I have a cold"})
     assert answer.status_code == 303
+    assert answer.headers["location"].endswith("#changed")
+    shown = await stack.http.get(answer.headers["location"], headers=HTML)
+    assert "A person reads it" in shown.text.partition('id="changed"')[2], "said where the address leads to"
 
     ledger = await stack.ledger(patient)
     assert ledger["rides"][0]["escort"] == "Karin <b>Price</b>"
@@ -101,7 +104,15 @@ async def test_the_patients_page_shows_clock_times_and_takes_each_answer(stack, 
     assert "takes you home</span>" not in other.text
 
 
-async def test_the_first_talks_page_shows_already_what_later_visits_ask(stack, eventually):
+@pytest.mark.parametrize(
+    ("mode", "how", "elsewhere"),
+    [
+        ("in_person", "We meet at 200 South", "by video"),
+        ("video", "We talk by video", "200 South"),
+        ("phone", "We call you", "200 South"),
+    ],
+)
+async def test_the_first_talks_page_says_how_to_meet_and_what_later_visits_ask(stack, eventually, mode, how, elsewhere):
     email = f"{new_id()}@patients.example"
     patient = await stack.lead(email=email)
     at = datetime.fromisoformat((await stack.outside.http.get("/api/clock")).json()["now"]) + timedelta(days=5)
@@ -109,7 +120,7 @@ async def test_the_first_talks_page_shows_already_what_later_visits_ask(stack, e
         "scheduling",
         ConsultationScheduled(
             patient_id=patient, appointment_id=new_id(), starts_at=at, ends_at=at + timedelta(hours=1),
-            zone="America/Denver", provider_id="osei", mode="in_person", booked_by="staff", policy_hash=HASH,
+            zone="America/Denver", provider_id="osei", mode=mode, booked_by="staff", policy_hash=HASH,
         ),
     )  # fmt: skip
     mails = await eventually(lambda: stack.mails(email, 2))
@@ -119,6 +130,8 @@ async def test_the_first_talks_page_shows_already_what_later_visits_ask(stack, e
     page = await stack.http.get(link(mail["text"]), headers=HTML)
     for words in ("Before later visits", "Nothing to eat for 8 hours", "No alcohol", "takes you home", "No driving"):
         assert words in page.text
+    assert how in page.text
+    assert elsewhere not in page.text
     spanish = await stack.http.get(f"{link(mail['text'])}?lang=es", headers=HTML)
     assert "Antes de otras visitas" in spanish.text
     stack.http.cookies.clear()
