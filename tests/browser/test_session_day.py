@@ -82,9 +82,18 @@ async def test_a_session_begins_with_the_keyboard_alone(window, calendar, sessio
     await eventually(lambda: calendar.count("vitals where appointment_id = $1", appointment), equals=1)
     await page.reload()
     await sound(window, page, "session-before-dose")
+    # The page follows what others do; what is written on it and not sent yet stays, and is for the time that has come.
+    await expect(page.locator("[name=phase]")).to_have_value("baseline")
+    await page.get_by_label("Systolic").fill("131")
+    await page.get_by_label("Systolic").blur()
+    await page.evaluate("window.stillHere = true")
     await calendar.change(appointment, "dose", person="osei")
-    await page.reload()
-    await page.get_by_text("Vitals due after the dose").wait_for()
+    await page.get_by_text("Vitals due after the dose").wait_for(timeout=10_000)
+    await expect(page.get_by_label("Systolic")).to_have_value("131")
+    await expect(page.locator("[name=phase]")).to_have_value("observation")
+    assert await page.evaluate("window.stillHere")
+    assert await page.evaluate("new FormData(document.querySelector('#vitals-form')).get('phase')") == "observation"
+    await expect(page.locator("#live")).to_contain_text("Live")
     await sound(window, page, "session-observation")
 
 

@@ -45,6 +45,13 @@ async def page(patient_id: UUID, appointment_id: UUID, request: Request, who: At
     return await _page(request, who, patient_id, appointment_id)
 
 
+@router.get("/parts")
+async def parts(patient_id: UUID, appointment_id: UUID, request: Request, who: Attendant) -> Response:
+    """The same for the open page, as time passes and others do their part; what is being written stays there."""
+    context = await _context(request, who, patient_id, appointment_id)
+    return await show(request, who, "_session.html", written={}, wrong=_wrong(None), about="", **context)
+
+
 @router.post("/check-in")
 async def check_in(patient_id: UUID, appointment_id: UUID, request: Request, who: Attendant) -> Response:
     """The patient is here; what they were asked at the door goes with it, now or later."""
@@ -151,9 +158,6 @@ async def _page(
     written: dict[str, Any] | None = None,
     about: str = "",
 ) -> Response:
-    found = await _found(request, who, patient_id, appointment_id)
-    clinical = bool(who.roles & {"provider", "monitor"})
-    observed = await _observed(request, who, patient_id, appointment_id) if clinical else {}
     return await show(
         request,
         who,
@@ -165,16 +169,25 @@ async def _page(
         written=written or {},
         wrong=_wrong(problem),
         about=about,
-        patient_id=patient_id,
-        name=live_of(request).name(patient_id),
-        effects=[(code, _word(request, "effect", code)) for code in EFFECTS],
-        severities=[(code, _word(request, "severity", code), None) for code in SEVERITIES],
-        felt=_felt(observed),
-        conditions=observed.get("conditions") if observed is not None else None,
-        unread=observed is None,
-        fresh=new_id,
-        **found,
+        **await _context(request, who, patient_id, appointment_id),
     )
+
+
+async def _context(request: Request, who: Staff, patient_id: UUID, appointment_id: UUID) -> dict[str, Any]:
+    found = await _found(request, who, patient_id, appointment_id)
+    clinical = bool(who.roles & {"provider", "monitor"})
+    observed = await _observed(request, who, patient_id, appointment_id) if clinical else {}
+    return {
+        "patient_id": patient_id,
+        "name": live_of(request).name(patient_id),
+        "effects": [(code, _word(request, "effect", code)) for code in EFFECTS],
+        "severities": [(code, _word(request, "severity", code), None) for code in SEVERITIES],
+        "felt": _felt(observed),
+        "conditions": observed.get("conditions") if observed is not None else None,
+        "unread": observed is None,
+        "fresh": new_id,
+        **found,
+    }
 
 
 async def _override(

@@ -27,12 +27,18 @@
     // It loads by itself (`data-keep`), waits for an undo, or a person is typing in it: leave it alone, it is renewed with the next change.
     if (same(old, fresh) || old.dataset.waiting !== undefined || old.dataset.keep !== undefined) return old;
     const focus = old.contains(document.activeElement) ? document.activeElement : null;
-    if (focus && old.dataset.list === undefined && focus.matches("input, textarea, select")) return old;
+    if (old.dataset.list === undefined && (focus && focus.matches("input, textarea, select") || begun(old))) return old;
     attributes(old, fresh);
     if (old.dataset.list !== undefined) reconcile(old, fresh);
     else refill(old, fresh, focus);
     return old;
   };
+
+  // Something was written, ticked or chosen in it and not sent yet.
+  const begun = (it) => [...it.querySelectorAll("input:not([type=hidden]), textarea, select")].some((field) => {
+    if (field.matches("select")) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((one) => one.defaultSelected));
+    return field.matches("[type=checkbox], [type=radio]") ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+  });
 
   // The element itself stays, so that what is under the pointer is still under it; the focus goes to its like.
   const refill = (old, fresh, focus) => {
