@@ -249,3 +249,17 @@ async def heard(browser: httpx.AsyncClient, world: World) -> AsyncIterator[None]
 
 async def _shows(browser: httpx.AsyncClient, path: str, words: str) -> bool:
     return words in (await browser.get(path)).text
+
+
+async def test_a_talk_that_is_over_is_not_offered_to_be_moved(office: Office) -> None:
+    patient = await office.patient()
+    async with await office.desk.as_staff("dana") as browser:
+        shown = await page(browser, f"/patients/{patient}/book?mode=video")
+        (time, *_), (key,) = TIME.findall(shown), KEY.findall(shown)
+        await browser.post(f"/patients/{patient}/book", data={"mode": "video", "starts_at": time, "key": key})
+        assert "Nothing is booked yet." not in await page(browser, f"/patients/{patient}/book")
+        await office.calendar.later(datetime.fromisoformat(time) + timedelta(hours=1))
+        await eventually(
+            lambda: office.desk.running.service.clock.now() > datetime.fromisoformat(time) + timedelta(hours=1)
+        )
+        assert "Nothing is booked yet." in await page(browser, f"/patients/{patient}/book")

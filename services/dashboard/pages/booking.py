@@ -143,12 +143,19 @@ async def _book(
         mode=mode,
         people=people,
         provider=provider,
-        ahead=[appointment_of(request, one) for one in calendar["appointments"] if one["state"] in CANCELLABLE],
+        ahead=_ahead(request, calendar["appointments"]),
         movable=MOVABLE,
         waiting=[course for course in calendar["courses"] if course["state"] == "infeasible"],
         week=partial(page_link, mode=mode, provider=provider),
         **times,
     )
+
+
+def _ahead(request: Request, appointments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is still to be held, or being held. A consultation that was held stays booked: nobody says so of it."""
+    now = pages_of(request).dates(request).now
+    every = [appointment_of(request, one) for one in appointments if one["state"] in CANCELLABLE]
+    return [one for one in every if one["until"] > now or one["state"] not in MOVABLE]
 
 
 async def _move(
