@@ -128,6 +128,13 @@ async def test_a_lost_connection_becomes_a_sentence(window, cast):
     await expect(page.locator("#live")).to_contain_text("Live", timeout=15_000)
 
 
+async def test_a_page_that_hears_of_nothing_does_not_say_that_it_is_live(window, cast):
+    page = await window.open("/call")
+    await expect(page.locator("#live")).to_be_hidden()
+    await page.context.set_offline(True)
+    await expect(page.locator("#live")).to_contain_text("The connection is lost", timeout=15_000)
+
+
 async def test_done_can_be_taken_back(window, cast):
     page = await window.open()
     row = page.locator(".needs li", has_text="Jonah Price")

@@ -173,7 +173,27 @@ def test_a_card_of_a_session_says_the_gravest_thing_that_is_open_and_nothing_tha
     assert why(signed, no_ride(FIRST)) == "why.no_ride"
     assert why(signed, ride(FIRST)) == "why.nothing_open"
     assert why(now=NOW - 3 * DAY) == "why.nothing_open"
-    assert card(known(lead(), met(NOW + DAY)), NOW).why is not None
+    assert why(signed, ride(FIRST), now=NOW + DAY + timedelta(minutes=20)) == "why.not_here"
+
+
+def test_a_consultation_that_began_is_not_said_to_come():
+    patient = known(lead(), met(NOW))
+    assert card(patient, NOW - timedelta(minutes=1)).why == phrase("why.meeting")
+    assert card(patient, NOW).why == phrase("why.meeting_now", by=NOW)
+
+
+def test_a_card_quotes_the_newest_words_with_the_door_that_they_came_by():
+    def why(*said: Said) -> object:
+        return card(known(lead(), *said), NOW).why
+
+    texted = i.MessageReceived(
+        patient_id=WHO, message_id=new_id(), channel=i.Channel.TEXT, body=SEALED, received_at=NOW
+    )
+    called = i.LeadUpdated(patient_id=WHO, changed=("message",), message=SEALED, channel=i.Channel.PHONE)
+    renamed = i.LeadUpdated(patient_id=WHO, changed=("name",), name=SEALED, channel=i.Channel.VAGARO)
+    assert why() == phrase("channel.web")
+    assert why(("intake", texted)) == phrase("channel.text")
+    assert why(("intake", texted), ("intake", called), ("intake", renamed)) == phrase("channel.phone")
 
 
 def test_an_approval_holds_until_its_last_moment():

@@ -105,7 +105,7 @@ def _new(patient: Patient, now: datetime) -> Card:
         patient.patient_id,
         Stage.NEW,
         phrase("next.rebook" if missed else "next.book"),
-        phrase(f"channel.{intake.channel}"),
+        phrase(f"channel.{intake.said_by or intake.channel}"),
         tuple(chips),
         at=intake.created_at,
         since=True,
@@ -114,7 +114,7 @@ def _new(patient: Patient, now: datetime) -> Card:
     )
 
 
-def _consultation(patient: Patient, _now: datetime) -> Card:
+def _consultation(patient: Patient, now: datetime) -> Card:
     meeting = patient.consultation()
     assert meeting is not None
     if meeting.standing == "no_show":
@@ -130,10 +130,16 @@ def _consultation(patient: Patient, _now: datetime) -> Card:
         patient.patient_id,
         Stage.CONSULTATION,
         phrase("next.meet", provider_id=meeting.provider_id, mode=phrase(f"mode.{meeting.mode or 'in_person'}")),
-        phrase("why.failed" if patient.notifications.failed else "why.meeting"),
+        _of_meeting(patient, now, meeting),
         _failed(patient),
         at=meeting.starts_at,
     )
+
+
+def _of_meeting(patient: Patient, now: datetime, meeting: Appointment) -> Phrase:
+    if meeting.starts_at <= now:
+        return phrase("why.meeting_now", by=meeting.starts_at)
+    return phrase("why.failed" if patient.notifications.failed else "why.meeting")
 
 
 def _assessment(patient: Patient, now: datetime) -> Card:
@@ -237,6 +243,8 @@ def _open_before(patient: Patient, now: datetime, key: UUID, session: Appointmen
         return phrase("why.no_ride")
     if not patient.approved(now):
         return phrase("why.no_approval")
+    if session.starts_at <= now:
+        return phrase("why.not_here", by=session.starts_at)
     if near and session.route not in patient.assessment.signed:
         return phrase("why.no_consent")
     if near and ride is None:

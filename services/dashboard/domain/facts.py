@@ -18,7 +18,9 @@ Standing = Literal["booked", "checked_in", "dosed", "completed", "cancelled", "n
 
 
 class Intake(Contract):
-    """Who made contact, how, and what they allow. `message` is their newest words."""
+    """Who made contact, how, and what they allow. `message` is their newest words, `said_by` the door that
+    they came by when it was not the first contact's.
+    """
 
     created_at: datetime | None = None
     channel: str = ""
@@ -27,6 +29,7 @@ class Intake(Contract):
     contact: Sealed | None = None
     date_of_birth: Sealed | None = None
     message: Sealed | None = None
+    said_by: str = ""
     has_phone: bool = False
     has_email: bool = False
     answer_due: datetime | None = None

@@ -69,11 +69,12 @@ def _intake(facts: Intake, event: Event, at: datetime) -> Intake:
         case i.LeadUpdated():
             names = ("name", "contact", "has_phone", "has_email", "language", "date_of_birth", "message", "answer_due")
             told = {name: value for name in names if (value := getattr(event, name)) is not None}
-            return _with(facts, closed=None, **told)
+            door = {"said_by": event.channel.value} if event.message and event.channel else {}
+            return _with(facts, closed=None, **told, **door)
         case i.LeadClosed():
             return _with(facts, closed=event.reason)
         case i.MessageReceived():
-            return _with(facts, message=event.body, closed=None)
+            return _with(facts, message=event.body, said_by=event.channel.value, closed=None)
         case i.ConsentGiven():
             return _with(facts, consents=tuple(sorted({*facts.consents, event.kind.value})))
         case i.ConsentRevoked():
