@@ -106,7 +106,8 @@ async def test_one_that_has_failed_for_days_is_put_off_too_and_holds_up_no_other
 
         await eventually(tried, equals=(2001, True))
         async with service.transaction(actor="test") as uow:
-            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="after", due_at=NOON - timedelta(hours=2))
+            due = NOON - timedelta(hours=2)
+            await set_timer(uow, kind="reminder", subject=new_id(), occurrence="after", due_at=due)
         await eventually(lambda: fired, equals=["good", "after"])
 
 
