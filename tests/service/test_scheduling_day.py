@@ -57,9 +57,11 @@ class Day:
         )
         await self.calendar.say("assessment", signed)
 
-    async def measure(self, systolic: int, phase: str = "baseline") -> None:
+    async def measure(
+        self, systolic: int, phase: str = "baseline", *, at: datetime | None = None, of: UUID | None = None
+    ) -> None:
         taken = VitalsRecorded(
-            patient_id=self.patient,
+            patient_id=of or self.patient,
             vitals_id=new_id(),
             appointment_id=self.id,
             phase=phase,
@@ -95,6 +97,27 @@ async def a_day(calendar: Calendar, route: Route = Route.IM) -> Day:
     await calendar.later(day.starts_at - timedelta(minutes=5))
     await eventually(lambda: day.because("risk"), equals="", timeout=15)
     return day
+
+
+async def test_a_reading_of_somebody_else_says_nothing_about_this_patient(calendar: Calendar) -> None:
+    day = await a_day(calendar)
+    other = await calendar.patient()
+    await day.measure(118, of=other)
+    await calendar.say("assessment", SafetyConcernRaised(
+        patient_id=other, concern_id=new_id(), kind="CRISIS_SI", level="high", raised_at=calendar.now
+    ))  # fmt: skip
+    await eventually(lambda: calendar.count("concerns where patient_id = $1", other), equals=1)
+    assert await day.because("vitals") == "vitals-missing"
+
+
+async def test_a_reading_of_another_day_says_nothing_about_this_one(calendar: Calendar) -> None:
+    day = await a_day(calendar)
+    await day.measure(118, at=calendar.now - timedelta(days=1))
+    await day.consent()
+    await eventually(lambda: day.because("consents"), equals="")
+    assert await day.because("vitals") == "vitals-missing"
+    await day.measure(118)
+    await eventually(lambda: day.because("vitals"), equals="")
 
 
 @pytest.mark.parametrize("route", list(Route))

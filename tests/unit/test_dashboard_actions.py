@@ -14,6 +14,7 @@ ITSELF = {
     "start.html": "the other button takes it back",
     "decision.html": "the next page is the question",
     "decision_confirm.html": "the page is the question",
+    "stop.html": "the page is the question",
     "letter.html": "tried again, it works or stays where it is",
 }
 """Where there is nothing to ask."""

@@ -1,5 +1,7 @@
 """What other services say of a session's day, kept for its gates."""
 
+import structlog
+
 from services.scheduling.repository import calendar, day
 from shared.contracts.assessment import (
     SafetyConcernCleared,
@@ -10,6 +12,8 @@ from shared.contracts.assessment import (
 )
 from shared.contracts.notifications import PrepConfirmed
 from shared.uow import UnitOfWork
+
+log = structlog.get_logger()
 
 
 async def consent(uow: UnitOfWork, event: TreatmentConsentSigned) -> None:
@@ -33,8 +37,12 @@ async def clear(uow: UnitOfWork, event: SafetyConcernCleared) -> None:
 
 
 async def measure(uow: UnitOfWork, event: VitalsRecorded) -> None:
-    """A reading; one that belongs to no appointment says nothing about a session."""
+    """A reading; one that belongs to no appointment, or names one of somebody else's, says nothing about a session."""
     if event.appointment_id is None:
+        return
+    found = await calendar.find(uow.conn, event.appointment_id)
+    if found is None or found.patient_id not in await calendar.family(uow.conn, event.patient_id):
+        log.warning("reading_of_another_patient", appointment=str(event.appointment_id), vitals=str(event.vitals_id))
         return
     await uow.conn.execute(
         day.ADD_READING,
