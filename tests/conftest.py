@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from deploy.embedded.broker import Broker, JvmBroker
 from deploy.embedded.processes import any_free_port
@@ -29,6 +30,9 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+# How fast examples are made says how busy the machine is, nothing about what is tested.
+settings.register_profile("passage", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("passage")
 ROOT = Path(__file__).parent
 PURE = (ROOT / "unit", ROOT / "contract", ROOT / "compose")
 """Tests that need neither database nor broker of this run's."""
