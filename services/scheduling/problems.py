@@ -51,6 +51,7 @@ GATES = {
     "vitals-missing": "No vitals have been taken.",
     "vitals-incomplete": "Blood pressure, heart rate and oxygen are needed, all of them.",
     "pressure-soft": "The blood pressure is above the limit: measure again.",
+    "repeated-too-soon": "The blood pressure was measured again before it had time to fall: measure once more.",
     "pressure-still-soft": "The blood pressure stayed above the limit: a provider decides.",
     "pressure-hard": "The blood pressure is too high: only a provider's signature goes past it.",
     "heart-rate": "The heart rate is outside the limits.",

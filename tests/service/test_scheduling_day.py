@@ -65,7 +65,7 @@ class Day:
             vitals_id=new_id(),
             appointment_id=self.id,
             phase=phase,
-            taken_at=self.calendar.now,
+            taken_at=at or self.calendar.now,
             systolic=systolic,
             diastolic=78,
             heart_rate=70,

@@ -83,6 +83,19 @@ def test_a_soft_pressure_is_repeated_three_times_and_then_a_provider_decides() -
     assert dosing(replace(GOOD, readings=calm))["vitals"].passed
 
 
+def test_a_soft_pressure_that_is_repeated_before_its_time_is_measured_once_more() -> None:
+    high, early, later = reading(145), reading(132, minutes=4), reading(130, minutes=10)
+    gate = dosing(replace(GOOD, readings=(high, early)))["vitals"]
+    assert (gate.because, gate.repeat_at) == ("repeated-too-soon", NOW + timedelta(minutes=10))
+    assert gate.may_sign, "a provider decides"
+    assert dosing(replace(GOOD, readings=(high, early, later)))["vitals"].passed
+
+
+def test_a_repeat_in_the_minute_that_was_told_counts() -> None:
+    first = replace(reading(145), taken_at=NOW + timedelta(seconds=50))
+    assert dosing(replace(GOOD, readings=(first, reading(132, minutes=10))))["vitals"].passed
+
+
 def test_a_signature_is_for_the_reading_that_was_seen() -> None:
     first, second = reading(165), reading(190, minutes=5)
     facts = replace(GOOD, readings=(first,), signed=frozenset({("vitals", "pressure-hard", str(first.id))}))

@@ -180,7 +180,22 @@ def _vitals(limits: Limits, facts: Facts) -> tuple[str, str, datetime | None]:
         because = "pressure-soft" if held <= limits.repeats else "pressure-still-soft"
         if held <= limits.repeats:
             repeat_at = newest.taken_at + timedelta(minutes=limits.repeat_after_minutes)
+    elif (repeat_at := _too_soon(limits, readings)) is not None:
+        because = "repeated-too-soon"
     return because, str(newest.id) if because else "", repeat_at
+
+
+def _too_soon(limits: Limits, readings: list[Reading]) -> datetime | None:
+    """When a pressure that was over its limit is to be measured again, where that was done before its time.
+
+    The moment is told to the minute, and what is measured in that minute counts.
+    """
+    over = max((one.taken_at for one in readings if _over(limits, one)), default=None)
+    if over is None:
+        return None
+    repeat_at = over + timedelta(minutes=limits.repeat_after_minutes)
+    calm = max(one.taken_at for one in readings if one.systolic is not None)
+    return repeat_at if calm < repeat_at.replace(second=0, microsecond=0) else None
 
 
 def _observed(limits: Limits, facts: Facts, now: datetime, watched: timedelta) -> tuple[str, str]:
