@@ -237,6 +237,30 @@ async def test_nothing_is_ahead_for_somebody_who_was_erased(calendar: Calendar) 
     )
 
 
+async def test_a_gap_that_a_lost_session_leaves_is_looked_at(calendar: Calendar) -> None:
+    """Complaint 3: a series is not checked only at its start."""
+    patient = await calendar.patient()
+    sessions = await calendar.course(patient)
+    asked = "tasks where kind = 'course-gap' and subject = $1 and closed_at is null"
+
+    async def lose(index: int) -> list[dict[str, Any]]:
+        await calendar.change(sessions[index]["id"], "cancel", reason="illness")
+        tasks = (await calendar.get("/api/v1/tasks"))["tasks"]
+        return [one for one in tasks if (one["patient_id"], one["kind"]) == (str(patient), "course-gap")]
+
+    at, week = starts(sessions), timedelta(days=calendar.clinic.course.gap_max_days)
+    last = next(index for index in range(2, 5) if at[index + 1] - at[1] > week)
+    for index in range(2, last):
+        assert await lose(index) == []
+    (task,) = await lose(last)
+    assert task["role"] == "front_desk"
+    assert f"sessions 2 and {last + 2} lie" in task["detail"]
+    after, first = sessions[last + 1], (at[1] + timedelta(days=5)).date().isoformat()
+    offers = await calendar.offers(kind="session", appointment_id=after["id"], days=3, **{"from": first})
+    await calendar.change(after["id"], "reschedule", starts_at=offers[0]["starts_at"], reason="clinic")
+    assert await calendar.count(asked, patient) == 0
+
+
 async def test_who_did_not_come_is_asked_after_the_same_day(calendar: Calendar) -> None:
     patient = await calendar.patient()
     first = (await calendar.course(patient))[0]

@@ -3,6 +3,7 @@
 consultations  book a first consultation, offer times for one
 changes        move, cancel, note a no-show
 courses        an approval becomes a planned course
+gaps           what a session that falls out leaves
 clashes        what stands without all that it needs
 late           what a dose at another time than planned takes
 elsewhere      what another system has to be told of

@@ -10,7 +10,7 @@ from services.scheduling.domain.refusals import Refused, Spaced, Taken
 from services.scheduling.domain.sessions import Need, Shape, Slot, monitor_span, patient_span
 from services.scheduling.domain.site import Site, slot_at, slots
 from services.scheduling.domain.spans import overlap
-from services.scheduling.handlers import airway, consultations, elsewhere
+from services.scheduling.handlers import airway, consultations, elsewhere, gaps
 from services.scheduling.handlers.clashes import resolved
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository import day
@@ -54,6 +54,7 @@ async def cancel(uow: UnitOfWork, appointment_id: UUID, *, reason: str, note: st
     sealed = (await uow.keys.box(found.patient_id)).seal(note) if note else None
     cancelled = await drop(uow, found, reason=reason, note=sealed)
     await elsewhere.to_change(uow, found, cancelled)
+    await gaps.fell_out(uow, cancelled)
     return cancelled
 
 
@@ -79,6 +80,7 @@ async def no_show(uow: UnitOfWork, appointment_id: UUID) -> Appointment | None:
     await repository.save(uow.conn, missed)
     await repository.release(uow.conn, found.id)
     await resolved(uow, found, "no-show")
+    await gaps.fell_out(uow, missed)
     uow.publish(event)
     local = found.starts_at.astimezone(uow.clinic.tz)
     worried = await day.concern(uow.conn, await repository.family(uow.conn, found.patient_id))
@@ -130,6 +132,8 @@ async def reschedule(uow: UnitOfWork, appointment_id: UUID, wanted: Wanted) -> A
     uow.publish(event)
     await resolved(uow, found, "rescheduled")
     await elsewhere.to_change(uow, found, moved)
+    if moved.session is not None:
+        await gaps.moved(uow, moved.session, moved.patient_id)
     return moved
 
 

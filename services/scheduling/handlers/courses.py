@@ -11,6 +11,7 @@ from services.scheduling.domain.refusals import Taken
 from services.scheduling.domain.sessions import Need, monitor_span, patient_span
 from services.scheduling.domain.site import Site
 from services.scheduling.handlers import airway, changes
+from services.scheduling.handlers.gaps import GAP
 from services.scheduling.repository import calendar as repository
 from services.scheduling.repository.calendar import Approval, Course
 from shared.contracts.assessment import CandidateApproved
@@ -70,7 +71,8 @@ async def end(uow: UnitOfWork, approval_id: UUID, *, state: str, reason: str) ->
     await uow.conn.execute(repository.STOP_COURSE, approval_id)
     for found in await repository.many(uow.conn, repository.AHEAD_OF_APPROVAL, approval_id):
         await changes.drop(uow, found, reason=reason)
-    await close_task(uow, kind=TASK, subject=patient_id, outcome=reason)
+    for kind in (TASK, GAP):
+        await close_task(uow, kind=kind, subject=patient_id, outcome=reason)
 
 
 async def again(uow: UnitOfWork, approval_id: UUID) -> bool:
