@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.assessment import ApprovalExpired, ApprovalRevoked, Route, SafetyConcernRaised
-from shared.contracts.intake import PatientErased
+from shared.contracts.intake import LeadMerged, PatientErased
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.ids import new_id
 from tests.support.scheduling import Calendar, calendar_of
@@ -97,6 +97,20 @@ async def test_a_second_approval_replaces_the_first(calendar: Calendar) -> None:
     booked = "appointments where patient_id = $1 and state = 'booked'"
     await eventually(lambda: calendar.count(booked + " and route = 'lozenge'", patient), equals=4)
     assert await calendar.count(booked, patient) == 4
+
+
+async def test_an_older_approval_that_is_heard_of_late_replaces_nothing(calendar: Calendar) -> None:
+    """Two records of one person lie in two partitions, so the later signature may be read first."""
+    patient, absorbed = await calendar.patients(2)
+    await calendar.course(patient, sessions=4)
+    merged = LeadMerged(patient_id=patient, absorbed_id=absorbed, reason="same-person")
+    await calendar.say("intake", merged)
+    await eventually(lambda: calendar.count("patients where merged_into = $1", patient), equals=1)
+    older = await calendar.approve(absorbed, ago=timedelta(days=1))
+    ended = "approvals join courses using (approval_id) where approval_id = $1 and (approvals.state, courses.state)"
+    await eventually(lambda: calendar.count(f"{ended} = ('superseded', 'stopped')", older), equals=1)
+    assert await calendar.count("appointments where patient_id = $1 and state = 'booked'", patient) == 4
+    assert await calendar.count("appointments where patient_id = $1", absorbed) == 0
 
 
 async def test_an_approval_may_be_heard_of_before_the_patient(calendar: Calendar) -> None:

@@ -19,6 +19,7 @@ from tests.support.waiting import eventually
 from tests.support.world import Running, World
 
 HASH = "ab" * 32
+NOW = timedelta(0)
 MOVE = "update clock.state set offset_seconds = offset_seconds + $1"
 
 
@@ -52,10 +53,12 @@ class Calendar:
     async def patient(self) -> UUID:
         return (await self.patients(1))[0]
 
-    async def approve(self, patient: UUID, *, days: float = 90, sessions: int = 6, route: Route = Route.IM) -> UUID:
-        """A signature by Dr Osei; returns its id."""
+    async def approve(
+        self, patient: UUID, *, days: float = 90, sessions: int = 6, route: Route = Route.IM, ago: timedelta = NOW
+    ) -> UUID:
+        """A signature by Dr Osei, so long ago; returns its id."""
         approval = new_id()
-        now = self.now
+        now = self.now - ago
         signed = CandidateApproved(
             patient_id=patient,
             approval_id=approval,

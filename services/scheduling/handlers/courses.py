@@ -56,11 +56,13 @@ async def order(uow: UnitOfWork, event: CandidateApproved, at: Envelope) -> None
     await uow.keys.find(event.patient_id)
     await repository.add_approval(uow.conn, event)
     patients = await repository.family(uow.conn, event.patient_id)
-    for row in await uow.conn.fetch(repository.OLDER_APPROVALS, patients, event.approval_id):
-        await end(uow, row["approval_id"], state="superseded", reason="approval-superseded")
     await uow.conn.execute(
         repository.ADD_COURSE, new_id(), event.approval_id, event.patient_id, at.correlationid, at.id
     )
+    for row in await uow.conn.fetch(repository.OTHER_APPROVALS, patients, event.approval_id):
+        # Of two records that became one person the older signature may be heard of last.
+        older = row["approval_id"] if row["signed_at"] <= event.signed_at else event.approval_id
+        await end(uow, older, state="superseded", reason="approval-superseded")
 
 
 async def end(uow: UnitOfWork, approval_id: UUID, *, state: str, reason: str) -> None:

@@ -114,9 +114,9 @@ insert into approvals (approval_id, patient_id, assessment_id, assessment_versio
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing
 """
 END_APPROVAL = "update approvals set state = $2 where approval_id = $1 and state = 'current' returning patient_id"
-OLDER_APPROVALS = """
-select approval_id from approvals where patient_id = any($1::uuid[]) and approval_id <> $2 and state = 'current'
- order by approval_id for update
+OTHER_APPROVALS = """
+select approval_id, signed_at from approvals where patient_id = any($1::uuid[]) and approval_id <> $2
+   and state = 'current' order by approval_id for update
 """
 APPROVAL = """
 select approval_id, patient_id, route, sessions, provider_id, valid_until, state from approvals where approval_id = $1
