@@ -89,11 +89,11 @@ class Day:
         return answer.json()
 
 
-async def a_day(calendar: Calendar, route: Route = Route.IM) -> Day:
-    """The morning of a first session."""
+async def a_day(calendar: Calendar, route: Route = Route.IM, *, number: int = 0) -> Day:
+    """The morning of a session, the first unless said otherwise."""
     patient = await calendar.patient()
-    first, *_ = await calendar.course(patient, route=route)
-    day = Day(calendar, patient, first)
+    course = await calendar.course(patient, route=route)
+    day = Day(calendar, patient, course[number])
     await calendar.later(day.starts_at - timedelta(minutes=5))
     await eventually(lambda: day.because("risk"), equals="", timeout=15)
     return day
@@ -257,7 +257,7 @@ async def test_a_ride_and_answers_of_the_old_time_do_not_count_for_the_new(calen
 
 async def test_vitals_of_another_day_do_not_count_for_the_dose(calendar: Calendar) -> None:
     """They came without a ride, were measured and sent home; at the new time nobody has measured them yet."""
-    day = await a_day(calendar)
+    day = await a_day(calendar, number=-1)  # whichever day it is, the last of them can be moved to a later one
     await day.measure(124)
     await eventually(lambda: day.because("vitals"), equals="")
     offers = await calendar.offers(kind="session", appointment_id=day.id, days=7)
