@@ -5,6 +5,7 @@ the named roles there, and shows an unexpired token made by the issuer for this 
 token's to tell: who needs one looks into the clinic file.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -122,9 +123,14 @@ def from_claims(clinic: Clinic, claims: dict[str, Any], token: str) -> Staff:
                 id=person.id,
                 name=person.name,
                 roles=frozenset(str(role) for role in person.roles),
-                auth_time=int(claims.get("auth_time", 0)),
-                amr=frozenset(map(str, claims.get("amr", ()))),
+                auth_time=_seconds(claims.get("auth_time")),
+                amr=frozenset(map(str, amr)) if isinstance(amr := claims.get("amr"), list) else frozenset(),
                 acr=str(claims.get("acr", "")),
                 token=token,
             )
     raise Forbidden("You are not on this clinic's staff list.", code="not_staff", remedy="Ask the clinic's manager.")
+
+
+def _seconds(claim: object) -> int:
+    """Epoch seconds; what an issuer writes in another way says of no moment that somebody proved who they are."""
+    return int(claim) if isinstance(claim, int | float) and math.isfinite(claim) else 0

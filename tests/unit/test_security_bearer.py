@@ -4,17 +4,21 @@ import asyncio
 import hmac
 import json
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
+from shared.clinic import load
+from shared.http.auth import from_claims
 from shared.security import bearer
 from shared.security.bearer import BadToken, IssuerAway, Verifier
 from shared.security.sealing import encode
 
 ISSUER = "https://id.clinic.example"
+DEMO = Path(__file__).parents[2] / "deploy" / "clinics" / "harbor.toml"
 
 
 class Issuer:
@@ -171,3 +175,16 @@ async def test_claims_that_are_missing_or_wrong_are_refused(change):
     async with Issuer(good).verifier() as verifier:
         with pytest.raises(BadToken):
             await verifier.verify(token(good, **change))
+
+
+@pytest.mark.parametrize("told", [None, "", "2026-12-01T08:00:00Z", float("nan"), float("inf"), [1], {"at": 1}])
+def test_who_proved_who_they_are_at_no_readable_moment_is_let_in_and_signs_nothing(told):
+    clinic = load(DEMO)
+    who = from_claims(clinic, {"sub": "osei", "auth_time": told, "amr": told, "acr": "step-up"}, "token")
+    assert (who.auth_time, who.stepped_up(time.time())) == (0, False)
+
+
+def test_an_issuer_that_writes_the_moment_with_a_fraction_is_understood():
+    now = time.time()
+    told = {"sub": "osei", "auth_time": now, "amr": ["pwd", "otp"], "acr": "step-up"}
+    assert from_claims(load(DEMO), told, "token").auth_time == int(now)
