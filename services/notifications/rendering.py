@@ -31,6 +31,7 @@ def values(clinic: Clinic, language: str, channel: SmsOrEmail, facts: Facts) -> 
     """The fields that a text may use; which of them it does is checked when the clinic's file is read."""
     short = channel == "sms"
     found = {"clinic": clinic.messages.sender, "phone": spoken(clinic.phone), "link": facts.link}
+    found |= {"emergency": clinic.contact.emergency, "crisis": clinic.contact.crisis}
     if facts.visits:
         first = facts.visits[0]
         found["day"] = day(first.starts_at, first.tz, language, short=short)

@@ -75,6 +75,7 @@ TEXTS: dict[str, TextRule] = {
     "check_in_thanks": _answer(),
     "read_by_person": _answer(),
     "help": _answer(),
+    "crisis": TextRule(_ALWAYS | {"emergency", "crisis"}, frozenset({"emergency", "crisis"}), stops=False),
     "opt_out": _answer(),
     "opt_in": _answer(),
 }

@@ -41,6 +41,14 @@ _ALARM = re.compile(
 )
 
 
+_DESPAIR = re.compile(
+    r"\b(suicid\w*|kill (myself|me)|want to die|end (my life|it all)|(hurt|harm) myself|overdos\w*|"
+    r"(do not|don['’]?t) want to (live|be here)|better off dead|matarme|quiero morir\w*|quitarme la vida|"
+    r"hacerme daño|lastimarme|sobredosis|no quiero vivir)\b",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wellbeing:
     """What the patient said on their page. `felt`: effect to strength; `words` are their own."""
@@ -72,7 +80,12 @@ class Wellbeing:
 
 def alarming(words: str) -> bool:
     """Whether the words name a danger to life. What does not is no proof of the opposite: a person reads it."""
-    return _ALARM.search(words) is not None
+    return _ALARM.search(words) is not None or despairing(words)
+
+
+def despairing(words: str) -> bool:
+    """Whether somebody may hurt themselves. Of a stranger this alone counts: many tell of hospitals and hearts."""
+    return _DESPAIR.search(words) is not None
 
 
 def says_well(body: str) -> bool:

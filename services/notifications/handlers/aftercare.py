@@ -66,12 +66,12 @@ async def _call(uow: UnitOfWork, visit: VisitRow, patient_id: UUID, *, severe: b
         occurrence=str(new_id()),
         role="provider",
         patient_id=patient_id,
-        deadline=_at_once(uow) if severe else uow.clinic.answer_due(uow.now),
+        deadline=at_once(uow) if severe else uow.clinic.answer_due(uow.now),
         detail=said[:1_000],
         appointment_id=visit.id,
     )
 
 
-def _at_once(uow: UnitOfWork) -> datetime:
+def at_once(uow: UnitOfWork) -> datetime:
     """Danger does not wait for opening hours."""
     return uow.now + timedelta(minutes=uow.clinic.contact.answer_minutes_open)

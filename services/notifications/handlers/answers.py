@@ -4,8 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from services.notifications.domain.answers import of_the_ride, read
-from services.notifications.domain.wellbeing import says_well
-from services.notifications.handlers import aftercare, transport
+from services.notifications.domain.wellbeing import alarming, despairing, says_well
+from services.notifications.handlers import aftercare, danger, transport
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_in, opt_out
 from services.notifications.handlers.reaching import known, reached_as
@@ -23,7 +23,9 @@ ONE_REPLY_IN = timedelta(hours=12)
 
 
 async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
-    """Do what a text asks for; none is left unread. What came through another door has its task from intake."""
+    """Do what a text asks for; none is left unread. What came through another door has its task from intake, unless
+    there is danger in it.
+    """
     patient = await known(uow, event.patient_id)
     if event.keyword == "stop":
         await opt_out(uow, patient.id, str(event.message_id), confirm=event.channel is Channel.TEXT)
@@ -36,6 +38,10 @@ async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
     elif event.channel is Channel.TEXT:
         body = (await uow.keys.box(patient.id)).open(event.body)
         await _answer(uow, patient, event, body)
+    elif event.channel is not Channel.PHONE:
+        body = (await uow.keys.box(patient.id)).open(event.body)
+        if despairing(body):
+            await danger.heard(uow, patient, body, str(event.message_id))
 
 
 async def _missed_call(uow: UnitOfWork, patient: Patient, event: MessageReceived) -> None:
@@ -57,7 +63,10 @@ async def _answer(uow: UnitOfWork, patient: Patient, event: MessageReceived, bod
     asked = await known(uow, question.patient_id)
     if question.kind == NEXT_DAY:
         well = await aftercare.hear(uow, visit, question.id, body)
-        await _reply(uow, asked, "check_in_thanks" if well else "read_by_person", event, visit)
+        if alarming(body):
+            await danger.say_where_help_is(uow, asked, str(event.message_id))
+        else:
+            await _reply(uow, asked, "check_in_thanks" if well else "read_by_person", event, visit)
         return
     answer = read(body)
     uow.publish(
@@ -144,6 +153,9 @@ async def _for_a_person(
     uow: UnitOfWork, patient: Patient, event: MessageReceived, body: str, visit: VisitRow | None = None
 ) -> None:
     """What no rule understands is read by the front desk; a texter is told so, once in a while."""
+    if alarming(body):
+        await danger.heard(uow, patient, body, str(event.message_id))
+        return
     await raise_task(
         uow,
         kind="read-answer",

@@ -6,6 +6,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.notifications.domain.delivery import State
+from services.notifications.domain.wellbeing import despairing
+from services.notifications.handlers import danger
 from services.notifications.handlers.calling import call_unheard
 from services.notifications.handlers.planning import replan_all
 from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, TO_ESCORT, known
@@ -53,7 +55,11 @@ async def welcome(uow: UnitOfWork, event: LeadCreated) -> None:
     )
     if not await people.add(uow.conn, patient):
         return
-    await answer_contact(uow, await known(uow, patient.id), event.channel, "first", event.answer_due)
+    patient = await known(uow, patient.id)
+    said = (await uow.keys.box(patient.id)).open(event.message) if event.message else ""
+    if despairing(said) and event.channel is not Channel.PHONE:
+        await danger.heard(uow, patient, said, "first")
+    await answer_contact(uow, patient, event.channel, "first", event.answer_due)
 
 
 async def answer_contact(
