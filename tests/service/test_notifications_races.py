@@ -9,7 +9,7 @@ from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Ref
 from services.notifications.handlers import transport
 from services.notifications.jobs import deliver_due
 from services.notifications.repository import visits
-from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, PatientErased
+from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadUpdated, PatientErased
 from shared.contracts.scheduling import SessionScheduled
 from shared.tasks import open_tasks
 from tests.support.notifications import NOON, Desk, desk
@@ -154,6 +154,24 @@ async def test_a_text_in_doubt_that_did_go_is_found_whatever_came_after(at_desk)
     assert len(await asked(at_desk, phone)) == 1
     [row] = [row for row in await at_desk.rows(patient, kind="escort") if row["sent_at"]]
     assert row["vendor_id"]
+
+
+async def test_what_waited_for_its_carrier_goes_to_the_number_that_they_have_now(at_desk):
+    """The old one may be somebody else's by then."""
+    old, new = "+18015553021", "+18015553022"
+    patient = await at_desk.lead(phone=old, email=None)
+    await at_desk.deliver()
+    await at_desk.course(patient, FIRST, sessions=1)
+    before = len(await at_desk.outside.texts(old))
+    await turn(at_desk, Down())
+    async with at_desk.service.reading() as uow:
+        contact = (await uow.keys.box(patient)).seal_json({"phone": new, "email": None})
+    await at_desk.hear(
+        LeadUpdated(patient_id=patient, changed=("phone",), contact=contact, has_phone=True, has_email=False)
+    )
+    await at_desk.deliver()
+    assert [text["body"] for text in await at_desk.outside.texts(new) if "Mon 15 Dec" in text["body"]]
+    assert len(await at_desk.outside.texts(old)) == before
 
 
 async def test_news_that_waited_for_its_carrier_names_the_time_that_holds_now(at_desk):

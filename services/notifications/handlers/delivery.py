@@ -8,7 +8,7 @@ from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.calling import call_instead, call_unheard
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
-from services.notifications.handlers.saying import TIMER, let_down, named_visits, too_late, waking
+from services.notifications.handlers.saying import TIMER, let_down, named_visits, recipient_of, too_late, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
@@ -25,7 +25,7 @@ OPTED_OUT, TOO_LATE = "opted_out", "too_late"
 
 
 async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
-    """Write the words of a message that is about to go; False when it has nothing left to say."""
+    """Write the words of a message that is about to go, to where they are reached now; False when it does not go."""
     target = await reached_as(uow, await seen(uow, row.patient_id))
     language = language_of(uow.clinic, target)
     together = [row, *await messages.carried(uow.conn, row.id, State.READY)]
@@ -34,12 +34,16 @@ async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
         await outbound.note_carried(uow.conn, row.id, state=State.WITHDRAWN, reason="nothing_left", at=uow.now)
         return False
+    recipient = row.recipient if row.kind == TO_ESCORT else await recipient_of(uow, row, target)
+    if recipient is None:
+        await note(uow, row.id, State.FAILED, reason="no_address")
+        return False
     box = await uow.keys.box(row.patient_id)
     if row.channel == "sms":
-        await outbound.write(uow.conn, row.id, None, box.seal(sms(uow.clinic, language, parts)))
+        await outbound.write(uow.conn, row.id, None, box.seal(sms(uow.clinic, language, parts)), recipient)
     else:
         subject, body = email(uow.clinic, language, *parts[0])
-        await outbound.write(uow.conn, row.id, box.seal(subject), box.seal(body))
+        await outbound.write(uow.conn, row.id, box.seal(subject), box.seal(body), recipient)
     return True
 
 

@@ -129,7 +129,7 @@ async def release(uow: UnitOfWork, message_id: UUID) -> None:
         await call_unheard(uow, patient, row)
     elif row.channel == "sms" and not await _text_may_go(uow, row, target):
         return
-    elif (recipient := await _recipient(uow, row, target)) is None:
+    elif (recipient := await recipient_of(uow, row, target)) is None:
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="no_address")
         await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id)
     else:
@@ -284,7 +284,7 @@ def local_midnight(uow: UnitOfWork, target: Patient) -> datetime:
     return datetime.combine(uow.now.astimezone(zone).date(), time(), zone)
 
 
-async def _recipient(uow: UnitOfWork, row: MessageRow, target: Patient) -> str | None:
+async def recipient_of(uow: UnitOfWork, row: MessageRow, target: Patient) -> str | None:
     """The address, sealed with the key of the message's own patient."""
     if target.contact is None or target.erased or (row.channel == "email" and target.email_out):
         return None

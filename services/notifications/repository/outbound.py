@@ -23,7 +23,7 @@ update messages m set state = 'sending', attempts = attempts + 1, lease_until = 
 returning due.unsure,
 """
 CLAIM = _CLAIM + COLUMNS
-WRITE = "update messages set subject_line = $2, body = $3 where id = $1"
+WRITE = "update messages set subject_line = $2, body = $3, recipient = $4 where id = $1"
 # Its words are written anew when it goes: what they say may have changed by then.
 BACK = """
 update messages set state = 'ready', not_before = now() + $2, lease_until = null, subject_line = null, body = null
@@ -80,9 +80,11 @@ async def claim(conn: asyncpg.Connection, limit: int, lease: timedelta, now: dat
     return claimed
 
 
-async def write(conn: asyncpg.Connection, message_id: UUID, subject_line: str | None, body: str) -> None:
+async def write(
+    conn: asyncpg.Connection, message_id: UUID, subject_line: str | None, body: str, recipient: str
+) -> None:
     """The very words, sealed, before they go."""
-    await conn.execute(WRITE, message_id, subject_line, body)
+    await conn.execute(WRITE, message_id, subject_line, body, recipient)
 
 
 async def back(conn: asyncpg.Connection, message_id: UUID, wait: timedelta) -> None:
