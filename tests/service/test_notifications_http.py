@@ -139,7 +139,14 @@ async def test_the_first_talks_page_says_how_to_meet_and_what_later_visits_ask(s
 
 async def test_looking_changes_nothing(stack, eventually):
     patient, _, page = await stack.approved()
-    before = await stack.ledger(patient)
+
+    async def nothing_is_on_its_way():
+        ledger = await stack.ledger(patient)
+        assert {it["state"] for it in ledger["messages"] if it["channel"] == "sms"} <= {"planned", "delivered"}
+        assert {it["state"] for it in ledger["messages"] if it["channel"] == "email"} <= {"planned", "sent"}
+        return ledger
+
+    before = await eventually(nothing_is_on_its_way)
     for _ in range(3):
         await stack.http.get(page, headers=HTML)
         await stack.http.head(page)
