@@ -55,3 +55,19 @@ async def test_a_list_that_is_cut_says_so_and_leads_to_the_rest(window, people):
     await expect(rest).to_be_focused()
     await pressed(rest, "Enter")
     await expect(page.locator(".needs li")).to_have_count(NEEDS_LIMIT + 2)
+
+
+async def test_who_asks_often_still_has_a_story_in_sight_and_what_is_opened_stays_open(window, desk, producers):
+    cast = Cast(producers)
+    patient = await cast.caller("Writes Often", "Hello", minutes=30)
+    for number in range(9):
+        await cast.task("notifications", patient, "read-answer", f"Question {number}", minutes=40 + number)
+    live = desk.running.service.state.live
+    await eventually(lambda: sum(1 for it in live.work.values() if it.patient_id == patient), equals=10)
+    page = await window.open(f"/patients/{patient}")
+    await expect(page.locator(".tasks li:visible")).to_have_count(6)
+    await page.locator(".story li").first.wait_for()
+    await page.get_by_text("4 more").click()
+    await expect(page.locator(".tasks li:visible")).to_have_count(10)
+    await cast.task("notifications", patient, "read-answer", "Question 9", minutes=60)
+    await expect(page.locator(".tasks li:visible")).to_have_count(11, timeout=10_000)

@@ -2,7 +2,7 @@
 (() => {
   const $ = (selector) => document.querySelector(selector);
   const typing = () => document.activeElement && document.activeElement.matches("input, textarea, select, [contenteditable]");
-  const items = () => [...document.querySelectorAll("[data-item]")].filter((it) => it.offsetParent !== null);
+  const items = () => [...document.querySelectorAll("[data-item]")].filter((it) => it.checkVisibility());
 
   const step = (by) => {
     const all = items();
