@@ -69,6 +69,9 @@ async def test_a_printed_day_is_a_list_whose_columns_stand_apart(window, calenda
     when, what = [await row.locator("> span").nth(place).bounding_box() for place in (0, 1)]
     assert when["x"] + when["width"] <= what["x"]
     assert when["y"] == pytest.approx(what["y"], abs=12)
+    await expect(row.locator(".chip")).to_be_visible()
+    await expect(row.get_by_role("link", name="Open the session")).to_be_hidden()
+    await expect(page.locator(".printed")).to_contain_text("by Dana")
 
 
 async def test_a_consultation_is_booked_with_the_keyboard_alone(window, calendar, desk):
