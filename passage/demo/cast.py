@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from passage.demo import clinic
 from passage.demo.patient import Patient
@@ -95,8 +95,9 @@ async def no_show(p: Patient) -> str:
     p.tell("writes to the clinic")
     await p.writes("Do you have something next week?")
     talk = await clinic.book(p, at_least=p.stage.at(14, 9), provider="rios")
-    p.tell("booked for Monday at nine")
-    await p.until(p.stage.at(*MONDAY))
+    begins = datetime.fromisoformat(talk["starts_at"])
+    p.tell(f"booked for {begins.astimezone(p.stage.clinic.tz):%A, %H:%M}")
+    await p.until(begins + timedelta(minutes=20))
     await p.stage.staff["dana"].ask("scheduling", "POST", f"/api/v1/appointments/{talk['id']}/no-show")
     return "did not come; the front desk calls"
 
