@@ -135,7 +135,7 @@ class Live:
         """A patient with everyone who was merged into them."""
         return {patient_id} | self._absorbed.get(patient_id, set())
 
-    def find(self, text: str, limit: int = 20) -> list[Person]:
+    def find(self, text: str, limit: int) -> list[Person]:
         """People whose name holds every word of `text`, in any order, whatever the accents."""
         words = plain(text).split()
         if not words:

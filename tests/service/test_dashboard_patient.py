@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from services.dashboard.finding import index_all
+from services.dashboard.pages.search import MOST
 from shared.contracts import intake as i
 from tests.support.dashboard import Desk, Producers
 from tests.support.patients import Cast
@@ -46,6 +47,22 @@ async def test_the_story_holds_the_words_that_were_exchanged(desk, producers, ev
 
 async def _has(browser, path: str, words: str) -> bool:
     return words in await page(browser, path)
+
+
+async def test_a_long_story_leads_to_what_was_before(desk, producers, eventually):
+    patient = await producers.lead("Long Story", "The very first words")
+    cast = Cast(producers)
+    for number in range(4):
+        await cast.task("intake", patient, "answer-lead", f"Word {number}")
+    async with await desk.as_staff("dana") as browser:
+        for words in ("The very first words", "Word 3"):
+            await eventually(lambda words=words: _has(browser, f"/patients/{patient}", words), timeout=15)
+        short = await page(browser, f"/patients/{patient}?lines=2")
+        assert "The very first words" not in short.partition('data-key="story"')[2]
+        assert f'hx-get="/patients/{patient}/parts?lines=2"' in short
+        assert "Show what was before" not in await page(browser, f"/patients/{patient}")
+        (further,) = re.findall(rf'href="(/patients/{patient}\?lines=\d+)"', short)
+        assert "The very first words" in (await page(browser, further)).partition('data-key="story"')[2]
 
 
 async def test_who_read_the_page_is_written_down_and_shown(desk, producers, eventually):
@@ -152,6 +169,15 @@ async def test_the_first_are_found_while_somebody_types_and_that_is_audited_too(
         assert "data-all" in many
         assert 'role="option"' not in await typed(browser, "t")
         assert 'role="option"' not in await typed(browser, "t" * 101)
+        answer = await browser.post("/patients", data={"q": "crowd"})
+        assert "These are the first" not in (await browser.get(answer.headers["location"])).text
+        for number in range(9, MOST + 1):
+            await producers.lead(f"Crowd {number}")
+        await eventually(lambda: _finds(browser, f"crowd {MOST}", f"Crowd {MOST}"), timeout=15)
+        answer = await browser.post("/patients", data={"q": "crowd"})
+        shown = (await browser.get(answer.headers["location"])).text
+        assert f"These are the first {MOST}." in shown
+        assert shown.count("<li data-item>") == MOST
     async with await desk.as_staff("ops") as stranger:
         assert (await stranger.post("/patients/found", data={"q": "crowd"})).status_code == 403
     async with desk.running.service.pool.acquire() as conn:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,6 +33,9 @@ from shared.service import Service
 router = APIRouter(prefix="/patients")
 Clinical = Annotated[Staff, Depends(staff_page("front_desk", "provider", "monitor", "auditor"))]
 STORY_LIMIT = 300
+LONGEST_STORY = 19_200
+"""So many lines are shown at first, four times as many with each press, and that many at most."""
+Lines = Annotated[int, Query(ge=1, le=LONGEST_STORY)]
 CLIP = 240
 SPARE = 160
 """Long words are cut, and the rest a click away; but not for so little more."""
@@ -54,21 +57,25 @@ class Spoken:
 
 
 @router.get("/{patient_id}")
-async def patient(patient_id: UUID, request: Request, who: Clinical, service: ServiceDep) -> Response:
+async def patient(
+    patient_id: UUID, request: Request, who: Clinical, service: ServiceDep, lines: Lines = STORY_LIMIT
+) -> Response:
     """The page; a contact that was merged leads to the person they are."""
     live = live_of(request)
     await live.ready()
     survivor = live.survivor(patient_id)
     if survivor != patient_id:
         return done(f"/patients/{survivor}")
-    context = await _context(request, service, who, patient_id, renewed=False)
+    context = await _context(request, service, who, patient_id, lines, renewed=False)
     return await show(request, who, "patient.html", section="board", **context)
 
 
 @router.get("/{patient_id}/parts")
-async def parts(patient_id: UUID, request: Request, who: Clinical, service: ServiceDep) -> Response:
+async def parts(
+    patient_id: UUID, request: Request, who: Clinical, service: ServiceDep, lines: Lines = STORY_LIMIT
+) -> Response:
     """What changes of it, for the open page."""
-    context = await _context(request, service, who, patient_id, renewed=True)
+    context = await _context(request, service, who, patient_id, lines, renewed=True)
     return await show(request, who, "_patient.html", **context)
 
 
@@ -92,7 +99,7 @@ def _planned(message: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _context(
-    request: Request, service: Service, who: Staff, patient_id: UUID, *, renewed: bool
+    request: Request, service: Service, who: Staff, patient_id: UUID, lines: int, *, renewed: bool
 ) -> dict[str, Any]:
     live = live_of(request)
     await live.ready()
@@ -103,7 +110,7 @@ async def _context(
         if patient_id not in known and not any(one in family for one in live.people):
             raise NotFound("Nobody with this id is on the board.", remedy="Go back to the board.")
         boxes = await uow.keys.boxes(family)
-        told = await repository.story(uow.conn, family, STORY_LIMIT)
+        told = await repository.story(uow.conn, family, lines + 1)
         readers = await repository.readers(uow.conn, patient_id)
         await audit(uow, action="read", what="patient-page", subject=patient_id, detail={"renewed": renewed})
     person = live.people.get(patient_id)
@@ -119,8 +126,9 @@ async def _context(
         "name": opened(box, facts.intake.name),
         "contact": _contact(facts, box),
         "card": card(facts, now) if person else None,
-        "days": _days(request, told, boxes),
-        "full": len(told) == STORY_LIMIT,
+        "days": _days(request, told[:lines], boxes),
+        "lines": lines,
+        "older": min(4 * lines, LONGEST_STORY) if lines < min(len(told), LONGEST_STORY) else 0,
         "course": course_of(facts),
         "ready": ready_for(facts, now, _escort(facts, box)),
         "ahead": sorted(_ahead(facts, now), key=lambda it: it[1].starts_at),

@@ -86,8 +86,9 @@ async def search(
     """Whom the search found. `found` is what was looked for, sealed."""
     await live_of(request).ready()
     text = _asked(service, who, found)
-    people = await _find(request, service, who, text) if text else []
-    return await show(request, who, "patients.html", section="patients", q=text, found=people)
+    people = await _find(request, service, who, text, most=MOST + 1) if text else []
+    more = len(people) > MOST
+    return await show(request, who, "patients.html", section="patients", q=text, found=people[:MOST], more=more)
 
 
 def _asked(service: Service, who: Staff, sealed: str) -> str:
@@ -102,7 +103,7 @@ def _asked(service: Service, who: Staff, sealed: str) -> str:
 
 
 async def _find(
-    request: Request, service: Service, who: Staff, text: str, *, most: int = MOST, typing: bool = False
+    request: Request, service: Service, who: Staff, text: str, *, most: int, typing: bool = False
 ) -> list[Found]:
     live, today = live_of(request), pages_of(request).dates(request).today
     clinic = service.clinic
@@ -112,7 +113,7 @@ async def _find(
         exact = {live.survivor(one) for one in hits}
         people = [live.people[one] for one in exact if one in live.people]
         people.sort(key=lambda one: one.plain)
-        people = [*people, *(one for one in live.find(text) if one.patient_id not in exact)][:most]
+        people = [*people, *(one for one in live.find(text, most + len(exact)) if one.patient_id not in exact)][:most]
         boxes = await uow.keys.boxes([one.patient_id for one in people])
         detail = {"found": len(people), "patients": [str(one.patient_id) for one in people], "typing": typing}
         await audit(uow, action="search", what=_what(sought), subject=None, detail=detail)
