@@ -52,6 +52,22 @@ async def test_the_day_of_a_session_is_sound(window, session, phone, locale):
     await sound(window, page, f"session-{'phone' if phone else 'desk'}-{locale[:2]}")
 
 
+async def test_what_stands_in_the_way_goes_while_somebody_ticks_what_was_said(window, calendar, desk):
+    """The ride is named while the monitor is at the door: the page says so at once, and keeps what was ticked."""
+    patient = await calendar.patient()
+    booked = (await calendar.course(patient))[0]["id"]
+    await eventually(lambda: patient in desk.running.service.state.live.people)
+    page = await window.open(f"/patients/{patient}/session/{booked}", "tran")
+    way = page.locator("[data-key=next-words]")
+    await expect(way).to_contain_text("Nobody is confirmed to take them home.")
+    await page.get_by_label("They fasted").check()
+    ride = TransportConfirmed(patient_id=patient, appointment_id=booked, by="patient", confirmed_at=calendar.now)
+    await calendar.say("notifications", ride)
+    await expect(way).not_to_contain_text("Nobody is confirmed", timeout=15_000)
+    await expect(page.get_by_label("They fasted")).to_be_checked()
+    await expect(page.get_by_label("They fasted")).to_be_focused()
+
+
 async def test_a_session_begins_with_the_keyboard_alone(window, calendar, session):
     patient, appointment = session
 
