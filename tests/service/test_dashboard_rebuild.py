@@ -1,6 +1,7 @@
 """The dashboard owns nothing: dropped and rebuilt from the producers' logs, it is the same."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from shared.contracts import intake as i
@@ -8,6 +9,7 @@ from shared.ids import new_id
 from tests.support.dashboard import Producers
 from tests.support.patients import Cast
 
+MIGRATIONS = Path(__file__).parents[2] / "services" / "dashboard" / "migrations"
 READ_MODEL = {
     "facts": "select patient_id, source, facts::text from facts order by 1, 2",
     "story": "select source, subject, sequence, patient_id, type, at, actor, payload::text from story order by 1, 2, 3",
@@ -40,6 +42,20 @@ async def test_a_rebuilt_dashboard_is_equal_to_the_one_that_was_dropped(fresh_wo
                     await conn.execute(ALL_AGAIN)
             await eventually(lambda: _taken(world), equals=published, timeout=60)
             assert await _read_model(world) == before
+
+
+async def test_what_an_older_read_model_lacks_is_added_by_its_migration(fresh_world, eventually):
+    async with Producers.of(fresh_world) as producers, fresh_world.start("dashboard"):
+        await _a_busy_day(producers)
+        published = await _published(fresh_world)
+        await eventually(lambda: _taken(fresh_world), equals=published, timeout=60)
+    today = await _read_model(fresh_world)
+    assert any("said_by" in facts for _, _, facts in today["facts"])
+    async with fresh_world.connection() as owner:
+        await owner.execute("set search_path = dashboard")
+        await owner.execute("update facts set facts = facts - 'said_by'")
+        await owner.execute((MIGRATIONS / "0111_said_by.sql").read_text())
+    assert await _read_model(fresh_world) == today
 
 
 async def _a_busy_day(producers: Producers) -> None:
