@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from services.intake.adapters.mailbox import Mailbox
-from services.intake.api import calls, leads, pages, staff, vagaro, voice, webhooks
+from services.intake.api import calls, leads, merging, pages, staff, vagaro, voice, webhooks
 from services.intake.api.producers import Gate
 from services.intake.api.writer import Writer
 from services.intake.consumers import consumers
@@ -46,6 +46,7 @@ def create(settings: IntakeSettings | None = None) -> FastAPI:
         voice.router,
         vagaro.router,
         staff.router,
+        merging.router,
         calls.router,
         tasks.router,
         dead_letters.router,

@@ -14,6 +14,7 @@ from services.intake.domain.contact import Contact, Details, FieldName, Unusable
 from services.intake.domain.words import clean_line
 from services.intake.handlers import kept, leads, people, vagaro
 from services.intake.reading import Raw, read, read_born, read_email, read_phone
+from services.intake.repository.merges import Merged
 from services.intake.settings import IntakeSettings
 from shared.contracts.base import Code
 from shared.contracts.intake import ConsentKind
@@ -31,8 +32,23 @@ Operations = Annotated[Staff, Depends(staff("operations"))]
 GONE = "There is no such contact, or somebody dealt with it."
 
 
+class MergedOut(BaseModel):
+    """A record that was merged into a patient, with what it says by itself. `by` is who did it."""
+
+    patient_id: UUID
+    name: str | None
+    phone: str | None
+    email: str | None
+    date_of_birth: date | None
+    at: datetime
+    by: str
+
+
 class PatientOut(BaseModel):
-    """Who a patient is and how to reach them. `phone` is E.164; `may_text` is false after a STOP."""
+    """Who a patient is and how to reach them. `phone` is E.164; `may_text` is false after a STOP.
+
+    Asked for somebody who was merged into another, it is that other one.
+    """
 
     patient_id: UUID
     name: str | None
@@ -47,6 +63,7 @@ class PatientOut(BaseModel):
     answer_due: datetime
     created_at: datetime
     closed_at: datetime | None
+    merged: list[MergedOut]
 
 
 class Correction(BaseModel):
@@ -115,6 +132,7 @@ async def patient(patient_id: UUID, service: ServiceDep, who: Reader) -> Patient
         answer_due=row.answer_due,
         created_at=row.created_at,
         closed_at=row.closed_at,
+        merged=[_merged(one, own) for one, own in person.merged],
     )
 
 
@@ -219,6 +237,18 @@ async def resolve(kept_id: UUID, body: Resolution, service: ServiceDep, who: Fro
     if accepted is None:
         return None
     return LeadAccepted(patient_id=accepted.patient_id, answer_due=accepted.answer_due)
+
+
+def _merged(one: Merged, own: Details) -> MergedOut:
+    return MergedOut(
+        patient_id=one.patient_id,
+        name=own.name,
+        phone=own.phone,
+        email=own.email,
+        date_of_birth=own.date_of_birth,
+        at=one.at,
+        by=one.by,
+    )
 
 
 def _kept(found: kept.Unread) -> KeptContact:

@@ -1,5 +1,9 @@
-"""What staff do with a patient that intake knows: read, correct, stop texts or e-mails, close, erase."""
+"""What staff do with a patient that intake knows: read, correct, stop texts or e-mails, close, erase.
 
+The id of somebody who was merged into another means that other one, here as everywhere.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,8 +12,9 @@ from services.intake.domain.contact import Details
 from services.intake.handlers.newcomers import ANSWER_LEAD
 from services.intake.handlers.numbers import heed_stop, moved_to, stands_still
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
-from services.intake.repository import arrivals, consents, doors, patients, vagaro
+from services.intake.repository import arrivals, consents, doors, merges, patients, vagaro
 from services.intake.repository.arrivals import Points
+from services.intake.repository.merges import Merged
 from services.intake.repository.patients import Patient
 from shared.audit import audit
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, LeadClosed, PatientErased
@@ -57,6 +62,8 @@ class Person:
     details: Details
     consents: frozenset[ConsentKind]
     opted_out: bool
+    merged: tuple[tuple[Merged, Details], ...] = ()
+    """Who was merged into them, each with their own details."""
 
 
 async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
@@ -66,10 +73,11 @@ async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
         UnknownPatient
     """
     patient, details = await _open(uow, patient_id)
-    given = await consents.consents(uow.conn, patient_id)
+    given = await consents.consents(uow.conn, patient.id)
     opted_out = await stands_still(uow, details.phone)
-    await audit(uow, action="read", what="contact", subject=patient_id)
-    return Person(patient, details, given, opted_out)
+    merged = [(one, await _own_details(uow, one.patient_id)) for one in await merges.merged_into(uow.conn, patient.id)]
+    await audit(uow, action="read", what="contact", subject=patient.id)
+    return Person(patient, details, given, opted_out, tuple(merged))
 
 
 async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tuple[str, ...]) -> None:
@@ -80,6 +88,7 @@ async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tupl
         AddressTaken: somebody else is known by the new phone or e-mail.
     """
     patient, known = await _open(uow, patient_id, lock=True)
+    patient_id = patient.id
     values = {name: getattr(new, name) for name in changed if getattr(new, name) != getattr(known, name)}
     if not values:
         return
@@ -106,7 +115,8 @@ async def stop(uow: UnitOfWork, patient_id: UUID, kind: ConsentKind) -> None:
     Raises:
         UnknownPatient
     """
-    _, details = await _open(uow, patient_id, lock=True)
+    patient, details = await _open(uow, patient_id, lock=True)
+    patient_id = patient.id
     if kind is ConsentKind.SMS and details.phone is not None:
         await consents.opt_out(uow.conn, uow.lookup.hash("phone", details.phone), uow.now)
     await consents.revoke_consent(uow.conn, patient_id, kind, Channel.API, uow.now)
@@ -122,19 +132,21 @@ async def close(uow: UnitOfWork, patient_id: UUID, reason: str) -> None:
     Raises:
         UnknownPatient
     """
-    patient = await patients.patient(uow.conn, patient_id, lock=True)
+    patient = await patients.meant(uow.conn, patient_id, lock=True)
     if patient is None or patient.erased_at is not None:
         raise UnknownPatient
     if patient.closed_at is not None:
         return
     await patients.save_patient(uow.conn, replace(patient, closed_at=uow.now), uow.now)
-    uow.publish(LeadClosed(patient_id=patient_id, reason=reason))
-    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="lead-closed")
-    await audit(uow, action="write", what="lead-closed", subject=patient_id)
+    uow.publish(LeadClosed(patient_id=patient.id, reason=reason))
+    await _answered(uow, patient.id, "lead-closed")
+    await audit(uow, action="write", what="lead-closed", subject=patient.id)
 
 
 async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> None:
     """Forget a person everywhere: their key goes, here and with PatientErased in every service.
+
+    Who was merged into them goes with them, by a PatientErased of their own: services keep what is theirs by id.
 
     Raises:
         UnknownPatient
@@ -143,18 +155,23 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
     """
     await vagaro.one_at_a_time(uow.conn)
     # Addresses first, as every contact takes them first: who erases waits for who is just writing, and never both ways.
+    patient_id = await merges.meant(uow.conn, patient_id)
     await arrivals.drop_points(uow.conn, patient_id)
-    patient = await patients.patient(uow.conn, patient_id, lock=True)
+    patient = await patients.meant(uow.conn, patient_id, lock=True)
     if patient is None or patient.erased_at is not None:
         raise UnknownPatient
+    # Nobody is merged into them any more: that takes the row that is held here.
+    family = [patient.id, *(one.patient_id for one in await merges.merged_into(uow.conn, patient.id))]
     if patient.treated_at is not None:
         until = _years_after(patient.treated_at, retention_years)
         if uow.now < until:
             raise Locked(until)
-    if await waits(uow.conn, "scheduling", [patient_id]) or not await heard_within(
-        uow.conn, "scheduling", [patient_id], FRESH_SECONDS
-    ):
-        raise NotHeard
+    await heard_of(uow, family)
+    for one in family:
+        await _forget(uow, one)
+
+
+async def _forget(uow: UnitOfWork, patient_id: UUID) -> None:
     await patients.erase_patient(uow.conn, patient_id, uow.now)
     also = (*await vagaro.forget_patient(uow.conn, patient_id), *await doors.forget_patient(uow.conn, patient_id))
     for subject in (patient_id, *also):
@@ -168,7 +185,7 @@ async def erase(uow: UnitOfWork, patient_id: UUID, *, retention_years: int) -> N
 async def arranged(uow: UnitOfWork, patient_id: UUID) -> None:
     """A first appointment stands: the contact is answered, and public doors no longer change where we write to."""
     await patients.mark_arranged(uow.conn, patient_id, uow.now)
-    await close_task(uow, kind=ANSWER_LEAD, subject=patient_id, outcome="consultation-booked")
+    await _answered(uow, await merges.meant(uow.conn, patient_id), "consultation-booked")
 
 
 async def treated(uow: UnitOfWork, patient_id: UUID, at: datetime) -> None:
@@ -176,15 +193,39 @@ async def treated(uow: UnitOfWork, patient_id: UUID, at: datetime) -> None:
     await patients.mark_treated(uow.conn, patient_id, at)
 
 
+async def heard_of(uow: UnitOfWork, them: Sequence[UUID]) -> None:
+    """What scheduling said of these patients is known here.
+
+    Raises:
+        NotHeard: something of it waits to be applied, or may still be on its way.
+    """
+    if await waits(uow.conn, "scheduling", them) or not await heard_within(uow.conn, "scheduling", them, FRESH_SECONDS):
+        raise NotHeard
+
+
+async def _answered(uow: UnitOfWork, patient_id: UUID, outcome: str) -> None:
+    """They are answered, under whichever of their ids somebody was to do it."""
+    for one in (patient_id, *(merged.patient_id for merged in await merges.merged_into(uow.conn, patient_id))):
+        await close_task(uow, kind=ANSWER_LEAD, subject=one, outcome=outcome)
+
+
+async def _own_details(uow: UnitOfWork, patient_id: UUID) -> Details:
+    """What a record says by itself, also one that was merged into another."""
+    patient = await patients.patient(uow.conn, patient_id)
+    assert patient is not None
+    assert patient.details is not None
+    return open_details(await uow.keys.box(patient_id), patient.details)
+
+
 async def _open(uow: UnitOfWork, patient_id: UUID, *, lock: bool = False) -> tuple[Patient, Details]:
-    patient = await patients.patient(uow.conn, patient_id, lock=lock)
+    patient = await patients.meant(uow.conn, patient_id, lock=lock)
     if patient is None or patient.details is None:
         raise UnknownPatient
-    return patient, open_details(await uow.keys.box(patient_id), patient.details)
+    return patient, open_details(await uow.keys.box(patient.id), patient.details)
 
 
 async def _move_point(uow: UnitOfWork, patient_id: UUID, kind: str, value: str | None) -> None:
-    await arrivals.drop_points(uow.conn, patient_id, kind)
+    await arrivals.drop_own_points(uow.conn, patient_id, kind)
     if value is None:
         return
     hashed = uow.lookup.hash(kind, value)

@@ -11,7 +11,7 @@ from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
 from services.intake.handlers.people import OPT_OUT_DOUBT
 from services.intake.handlers.sealed import open_details
 from services.intake.reading import zone_of
-from services.intake.repository import arrivals, consents, patients
+from services.intake.repository import arrivals, consents, merges, patients
 from services.intake.repository.arrivals import Key
 from services.intake.repository.patients import Patient
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked, MessageReceived
@@ -93,8 +93,11 @@ def _is_texted(patient: Patient, box: Box, phone: str) -> bool:
 
 async def _say(uow: UnitOfWork, patient_id: UUID, box: Box, text: Text, meaning: Meaning, contact: Contact) -> None:
     if meaning.keyword == "stop":
-        await consents.revoke_consent(uow.conn, patient_id, ConsentKind.SMS, Channel.TEXT, uow.now)
-        uow.publish(ConsentRevoked(patient_id=patient_id, kind=ConsentKind.SMS, channel=Channel.TEXT))
+        # Whose number it was before a merge must not be texted either, should the two be taken apart again.
+        before = await merges.whose_phone_before(uow.conn, uow.lookup.hash("phone", text.sender))
+        for one in (patient_id, *(() if before is None else (before,))):
+            await consents.revoke_consent(uow.conn, one, ConsentKind.SMS, Channel.TEXT, uow.now)
+            uow.publish(ConsentRevoked(patient_id=one, kind=ConsentKind.SMS, channel=Channel.TEXT))
     elif meaning.keyword == "start":
         await leads.give_consents(uow, patient_id, (ConsentKind.SMS,), contact, by_keyword=True)
     uow.publish(

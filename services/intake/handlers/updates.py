@@ -16,12 +16,13 @@ from shared.uow import UnitOfWork
 
 async def learn_more(uow: UnitOfWork, patient_id: UUID, contact: Contact, *, occurrence: str) -> None:
     """Fill what was missing; what differs, or is somebody else's, is settled by a person."""
+    patient = await patients.meant(uow.conn, patient_id, lock=True)
+    if patient is None or patient.details is None:
+        return
+    patient_id = patient.id
     points = points_of(uow.lookup, contact)
     owners = await arrivals.owners(uow.conn, points)
     others = tuple(kind for kind, owner in owners.items() if owner != patient_id)
-    patient = await patients.patient(uow.conn, patient_id, lock=True)
-    if patient is None or patient.details is None:
-        return
     box = await uow.keys.box(patient_id)
     known = open_details(box, patient.details)
     theirs = replace(

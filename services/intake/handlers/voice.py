@@ -15,7 +15,7 @@ from services.intake.handlers import kept, leads
 from services.intake.handlers.kept import LISTEN
 from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
 from services.intake.reading import takes_texts, zone_of
-from services.intake.repository import arrivals, calls, patients
+from services.intake.repository import arrivals, calls, merges, patients
 from services.intake.repository.arrivals import Key
 from services.intake.repository.calls import Call
 from shared.contracts.intake import Channel, MessageReceived
@@ -116,7 +116,8 @@ async def _caller(uow: UnitOfWork, sid: bytes, number: str) -> tuple[UUID, Box]:
         answer = await arrivals.answered(uow.conn, key.producer, key.key)
         assert answer is not None
         assert answer.patient_id is not None
-        return answer.patient_id, await uow.keys.box(answer.patient_id)
+        owner = await merges.meant(uow.conn, answer.patient_id)
+        return owner, await uow.keys.box(owner)
     assert claim.by_phone is not None
     if claim.by_phone == fresh:
         await welcome(uow, [Newcomer(uow, fresh, contact, points)], due)

@@ -58,7 +58,9 @@ on conflict (kind, hash) do update set patient_id = excluded.patient_id where co
 OWNERS = (
     "select kind, patient_id from contact_points where (kind, hash) in (select * from unnest($1::text[], $2::bytea[]))"
 )
-DROP_POINTS = "delete from contact_points where patient_id = $1 and ($2::text is null or kind = $2)"
+DROP_POINTS = "delete from contact_points where patient_id = $1"
+# Those that came with a merge stay: they are somebody's own again when the two are taken apart.
+DROP_OWN = "delete from contact_points where patient_id = $1 and kind = $2 and merged_from is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,11 @@ async def owners(conn: asyncpg.Connection, points: Points) -> dict[str, UUID]:
     return {row["kind"]: row["patient_id"] for row in await conn.fetch(OWNERS, *points.columns())}
 
 
-async def drop_points(conn: asyncpg.Connection, patient_id: UUID, kind: str | None = None) -> None:
-    """A patient is no longer found by their addresses, or by those of one kind."""
-    await conn.execute(DROP_POINTS, patient_id, kind)
+async def drop_points(conn: asyncpg.Connection, patient_id: UUID) -> None:
+    """A patient is no longer found by their addresses."""
+    await conn.execute(DROP_POINTS, patient_id)
+
+
+async def drop_own_points(conn: asyncpg.Connection, patient_id: UUID, kind: str) -> None:
+    """A patient is no longer found by their own addresses of one kind."""
+    await conn.execute(DROP_OWN, patient_id, kind)

@@ -27,11 +27,15 @@ with added as (
 )
 select phone_hash from opt_outs where phone_hash = any($8::bytea[]) and opted_in_at is null
 """
+# What was arranged with, or done to, those who were merged into somebody counts for them, for as long as it is so.
 PATIENT = """
-select id, channel, language, zone, details, answer_due, created_at, arranged_at, treated_at, closed_at, erased_at
-  from patients where id = $1
+select id, channel, language, zone, details, answer_due, created_at,
+       coalesce(arranged_at, (select min(arranged_at) from patients a where a.merged_into = p.id)),
+       greatest(treated_at, (select max(treated_at) from patients a where a.merged_into = p.id)),
+       closed_at, erased_at, merged_into
+  from patients p where id = $1
 """
-LOCK_PATIENT = PATIENT + " for update"
+LOCK_PATIENT = PATIENT + " for update of p"
 SAVE_PATIENT = """
 update patients set details = $2, language = $3, zone = $4, answer_due = $5, closed_at = $6, updated_at = $7
  where id = $1
@@ -45,7 +49,11 @@ update event_log set body = (body::jsonb || '{"key": null}'::jsonb)::json
  where subject = any($1::uuid[]) and body ->> 'key' is not null
    and (type like 'passage.intake.LeadCreated.%' or type like 'passage.intake.TaskRaised.%')
 """
-OPEN_TASK = "select exists (select from tasks where kind = $1 and subject = $2 and closed_at is null)"
+OPEN_TASK = """
+select exists (select from tasks
+                where kind = $1 and closed_at is null
+                  and subject in (select $2 union all select id from patients where merged_into = $2))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Patient:
     treated_at: datetime | None = None
     closed_at: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: UUID | None = None
 
 
 async def add_patients(
@@ -88,6 +97,14 @@ async def patient(conn: asyncpg.Connection, patient_id: UUID, *, lock: bool = Fa
     """A patient, locked until the transaction ends where asked for."""
     row = await conn.fetchrow(LOCK_PATIENT if lock else PATIENT, patient_id)
     return None if row is None else Patient(*row.values())
+
+
+async def meant(conn: asyncpg.Connection, patient_id: UUID, *, lock: bool = False) -> Patient | None:
+    """Whom this id means: the patient, or the one who they turned out to be; locked where asked for, both."""
+    found = await patient(conn, patient_id, lock=lock)
+    if found is not None and found.merged_into is not None:
+        found = await patient(conn, found.merged_into, lock=lock)
+    return found
 
 
 async def save_patient(conn: asyncpg.Connection, patient: Patient, now: datetime) -> None:
@@ -122,5 +139,5 @@ async def blank_keys(conn: asyncpg.Connection, subjects: Sequence[UUID]) -> None
 
 
 async def has_open_task(conn: asyncpg.Connection, kind: str, subject: UUID) -> bool:
-    """Whether somebody still has this to do."""
+    """Whether somebody still has this to do, about them or about who was merged into them."""
     return bool(await conn.fetchval(OPEN_TASK, kind, subject))
