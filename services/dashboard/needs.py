@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -75,7 +75,9 @@ def _need(live: Live, say: Words, task: Work, now: datetime) -> Need:
     name = live.name(task.patient_id) or say(phrase(_nameless(live, task)))
     words, told = details(live, task)
     words, listen = recorded(words) if task.kind == LISTEN else (words, "")
-    return Need(task, name, then(live, say, task), words, told, listen, clock, kind)
+    # Whom it is about now: what staff do from here is done for who they turned out to be.
+    about = replace(task, patient_id=live.survivor(task.patient_id)) if task.patient_id else task
+    return Need(about, name, then(live, say, task), words, told, listen, clock, kind)
 
 
 def recorded(said: str) -> tuple[str, str]:

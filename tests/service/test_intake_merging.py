@@ -96,6 +96,16 @@ async def test_an_address_learned_from_the_other_is_not_kept_when_they_are_parte
     assert await new(intake, email="maya2@example.com") == other
 
 
+async def test_who_keeps_an_address_is_who_it_leads_to(intake):
+    """Both records may say the same e-mail from before: a contact by the phone of one gave the e-mail of the other."""
+    one, other = await new(intake, phone=number(30)), await new(intake, email="maya30@example.com")
+    await intake.lead(phone=number(30), email="maya30@example.com")
+    await joined(intake, other, one)
+    await parted(intake, other, one)
+    assert (await shown(intake, other))["email"] == "maya30@example.com"
+    assert await new(intake, email="maya30@example.com") == other
+
+
 async def test_joining_ends_the_question_whether_they_are_one_and_no_other_task(intake):
     one, other = await new(intake, phone=number(3)), await new(intake, email="maya3@example.com")
     await intake.lead(phone=number(3), email="maya3@example.com")

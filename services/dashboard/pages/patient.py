@@ -112,6 +112,7 @@ async def _context(
         boxes = await uow.keys.boxes(family)
         told = await repository.story(uow.conn, family, lines + 1)
         readers = await repository.readers(uow.conn, patient_id)
+        merged = await repository.merged(uow.conn, patient_id) if len(family) > 1 else {}
         await audit(uow, action="read", what="patient-page", subject=patient_id, detail={"renewed": renewed})
     person = live.people.get(patient_id)
     facts = known.get(patient_id, Patient(patient_id=patient_id))
@@ -125,6 +126,11 @@ async def _context(
         "facts": facts,
         "name": opened(box, facts.intake.name),
         "contact": _contact(facts, box),
+        "merged": [
+            (one, _called(known[one], boxes.get(one)), at, words_of(request).actor(actor))
+            for one, (at, actor) in sorted(merged.items(), key=lambda it: it[1])
+            if live.aliases.get(one) == patient_id and one in known
+        ],
         "card": card(facts, now) if person else None,
         "days": _days(request, told[:lines], boxes),
         "lines": lines,
@@ -152,6 +158,12 @@ def _contact(facts: Patient, box: Box | None) -> dict[str, str]:
     found = box.open_json(facts.intake.contact) if box and facts.intake.contact else {}
     phone, email = str(found.get("phone") or ""), str(found.get("email") or "")
     return {"phone": phone, "email": email}
+
+
+def _called(facts: Patient, box: Box | None) -> str:
+    """What somebody is told apart by: their name, else how they wrote to us."""
+    contact = _contact(facts, box)
+    return opened(box, facts.intake.name) or contact["phone"] or contact["email"]
 
 
 def _escort(facts: Patient, box: Box | None) -> str:

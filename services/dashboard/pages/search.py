@@ -72,7 +72,7 @@ async def while_typing(request: Request, who: Clinical, service: ServiceDep) -> 
     await live_of(request).ready()
     people: list[Found] = []
     if SHORTEST <= len(text) <= LONGEST:
-        people = await _find(request, service, who, text, most=AT_A_GLANCE + 1, typing=True)
+        people = await find(request, service, who, text, most=AT_A_GLANCE + 1, typing=True)
     return await show(request, who, "_found.html", found=people[:AT_A_GLANCE], more=len(people) > AT_A_GLANCE)
 
 
@@ -86,7 +86,7 @@ async def search(
     """Whom the search found. `found` is what was looked for, sealed."""
     await live_of(request).ready()
     text = _asked(service, who, found)
-    people = await _find(request, service, who, text, most=MOST + 1) if text else []
+    people = await find(request, service, who, text, most=MOST + 1) if text else []
     more = len(people) > MOST
     return await show(request, who, "patients.html", section="patients", q=text, found=people[:MOST], more=more)
 
@@ -102,9 +102,10 @@ def _asked(service: Service, who: Staff, sealed: str) -> str:
     return str(text) if asker == who.id else ""
 
 
-async def _find(
+async def find(
     request: Request, service: Service, who: Staff, text: str, *, most: int, typing: bool = False
 ) -> list[Found]:
+    """Whom these words mean, at most so many; on record."""
     live, today = live_of(request), pages_of(request).dates(request).today
     clinic = service.clinic
     sought = read(text, today=today, month_first=clinic.country in MONTH_FIRST, months=_months(clinic))

@@ -66,6 +66,10 @@ select patient_id, type, min(at) as first, max(at) as last from story
 MERGE = "insert into aliases (patient_id, absorbed_id) values ($1, $2) on conflict do nothing"
 UNMERGE = "delete from aliases where patient_id = $1 and absorbed_id = $2"
 ALIASES = "select patient_id, absorbed_id from aliases"
+MERGED = """
+select distinct on (payload ->> 'absorbed_id') (payload ->> 'absorbed_id')::uuid as absorbed_id, at, actor from story
+ where patient_id = $1 and type = 'passage.intake.LeadMerged.v1' order by payload ->> 'absorbed_id', at desc
+"""
 RAISED = """
 insert into work
        (task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at)
@@ -249,6 +253,12 @@ async def aliases(conn: asyncpg.Connection) -> dict[UUID, UUID]:
     """Absorbed patient to the one they turned out to be."""
     rows = await conn.fetch(ALIASES)
     return {row["absorbed_id"]: row["patient_id"] for row in rows}
+
+
+async def merged(conn: asyncpg.Connection, patient_id: UUID) -> dict[UUID, tuple[datetime, str]]:
+    """Who was ever merged into this patient: when last, and by whom."""
+    rows = await conn.fetch(MERGED, patient_id)
+    return {row["absorbed_id"]: (row["at"], row["actor"]) for row in rows}
 
 
 async def raised(conn: asyncpg.Connection, works: Sequence[Work]) -> None:

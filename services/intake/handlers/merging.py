@@ -82,9 +82,9 @@ async def unmerge(uow: UnitOfWork, survivor_id: UUID, absorbed_id: UUID, reason:
         return
     if into[absorbed_id] != survivor_id:
         raise Refused("not-merged", into[absorbed_id])
-    await merges.unmerge(uow.conn, absorbed_id, at=uow.now)
+    back = await merges.unmerge(uow.conn, absorbed_id, at=uow.now)
     await heed_stop(uow, absorbed_id, theirs.phone, Channel.API)
-    await _give_back(uow, survivor, known, theirs)
+    await _give_back(uow, survivor, known, back)
     uow.publish(LeadUnmerged(patient_id=survivor_id, absorbed_id=absorbed_id, reason=reason))
     await _on_record(uow, "unmerge", survivor_id, absorbed_id)
 
@@ -104,9 +104,10 @@ async def _may_be_joined(uow: UnitOfWork, survivor: Patient, absorbed: Patient) 
         raise Refused("other-treated")
 
 
-async def _give_back(uow: UnitOfWork, survivor: Patient, known: Details, theirs: Details) -> None:
-    """An address is one person's: where both have it, the survivor learned it from the absorbed one's contacts."""
-    same = [kind for kind in ("email", "phone") if getattr(known, kind) == getattr(theirs, kind) is not None]
+async def _give_back(uow: UnitOfWork, survivor: Patient, known: Details, back: set[tuple[str, bytes]]) -> None:
+    """What the survivor is written to at is none of the addresses that went `back`: those are somebody else's."""
+    values = {"email": known.email, "phone": known.phone}
+    same = [kind for kind, value in values.items() if value and (kind, uow.lookup.hash(kind, value)) in back]
     if not same:
         return
     box = await uow.keys.box(survivor.id)

@@ -17,7 +17,9 @@ UNMERGE = """
 update patients set merged_into = null, merged_at = null, merged_by = null, updated_at = $2 where id = $1
 """
 MOVE_POINTS = "update contact_points set patient_id = $2, merged_from = $1 where patient_id = $1"
-RETURN_POINTS = "update contact_points set patient_id = $1, merged_from = null where merged_from = $1"
+RETURN_POINTS = """
+update contact_points set patient_id = $1, merged_from = null where merged_from = $1 returning kind, hash
+"""
 WHOSE_PHONE_BEFORE = "select merged_from from contact_points where kind = 'phone' and hash = $1"
 
 
@@ -53,10 +55,10 @@ async def merge(conn: asyncpg.Connection, absorbed: UUID, into: UUID, *, by: str
     await conn.execute(MOVE_POINTS, absorbed, into)
 
 
-async def unmerge(conn: asyncpg.Connection, absorbed: UUID, *, at: datetime) -> None:
-    """`absorbed` means themselves again, and has their addresses back."""
+async def unmerge(conn: asyncpg.Connection, absorbed: UUID, *, at: datetime) -> set[tuple[str, bytes]]:
+    """`absorbed` means themselves again, and has their addresses back; gives the kinds and hashes of those."""
     await conn.execute(UNMERGE, absorbed, at)
-    await conn.execute(RETURN_POINTS, absorbed)
+    return {(row["kind"], row["hash"]) for row in await conn.fetch(RETURN_POINTS, absorbed)}
 
 
 async def whose_phone_before(conn: asyncpg.Connection, phone: bytes) -> UUID | None:
