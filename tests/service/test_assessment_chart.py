@@ -178,6 +178,17 @@ async def unmerged(clinic: Clinic, survivor: UUID, absorbed: UUID) -> None:
     await eventually(lambda: _leads_to(clinic, absorbed, absorbed))
 
 
+async def test_who_was_merged_into_a_third_since_stays_so_whichever_is_heard_first(clinic: Clinic):
+    wrong, right, absorbed = await clinic.patient(), await clinic.patient(), await clinic.patient()
+    await merged(clinic, wrong, absorbed)
+    await merged(clinic, right, absorbed)
+    async with clinic.intake.service.transaction(actor="staff:dana") as uow:
+        uow.publish(LeadUnmerged(patient_id=wrong, absorbed_id=absorbed, reason="mistake"))
+        uow.publish(LeadMerged(patient_id=wrong, absorbed_id=(other := await clinic.patient()), reason="same_phone"))
+    await eventually(lambda: _leads_to(clinic, other, wrong))
+    assert await _leads_to(clinic, absorbed, right)
+
+
 async def test_clearing_a_concern_clears_the_one_that_a_merge_brought_along(clinic: Clinic):
     old, new = await clinic.patient(), await clinic.patient()
     await clinic.save(old, "history", {"conditions": [{"code": "CRISIS_SI"}]})

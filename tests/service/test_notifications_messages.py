@@ -12,6 +12,7 @@ from shared.contracts.intake import (
     ConsentKind,
     ConsentRevoked,
     LeadMerged,
+    LeadUnmerged,
     LeadUpdated,
     PatientErased,
 )
@@ -264,6 +265,18 @@ async def test_after_a_merge_messages_go_to_the_person_they_turned_out_to_be(at_
     await at_desk.course(absorbed, NOON + 14 * DAY, sessions=1)
     await at_desk.deliver()
     assert any("Mon 15 Dec" in text["body"] for text in await at_desk.outside.texts("+18015559001"))
+
+
+async def test_who_was_merged_into_a_third_since_stays_so_whichever_is_heard_first(at_desk):
+    wrong, right = await at_desk.lead(phone="+18015559003"), await at_desk.lead(phone="+18015559004")
+    absorbed = await at_desk.lead(phone=None, email=None)
+    for survivor in (wrong, right):
+        await at_desk.hear(LeadMerged(patient_id=survivor, absorbed_id=absorbed, reason="same-person"))
+    await at_desk.hear(LeadUnmerged(patient_id=wrong, absorbed_id=absorbed, reason="two-people"))
+    await at_desk.course(absorbed, NOON + 14 * DAY, sessions=1)
+    await at_desk.deliver()
+    assert any("Mon 15 Dec" in text["body"] for text in await at_desk.outside.texts("+18015559004"))
+    assert not any("Mon 15 Dec" in text["body"] for text in await at_desk.outside.texts("+18015559003"))
 
 
 async def test_a_merge_may_be_heard_of_before_the_absorbed_person(at_desk):

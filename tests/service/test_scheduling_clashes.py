@@ -116,6 +116,19 @@ async def test_two_people_who_were_one_for_a_while_are_not_in_each_others_way(ca
     await calendar.book(survivor, at.isoformat(), provider_id="rios", expect=409)
 
 
+async def test_who_was_merged_into_a_third_since_stays_so_whichever_is_heard_first(calendar: Calendar) -> None:
+    wrong, right, absorbed, other = await calendar.patients(4)
+    merged = "patients where merged_into = $1"
+    await calendar.say("intake", LeadMerged(patient_id=wrong, absorbed_id=absorbed, reason="same-person"))
+    await eventually(lambda: calendar.count(merged, wrong), equals=1)
+    await calendar.say("intake", LeadMerged(patient_id=right, absorbed_id=absorbed, reason="same-person"))
+    await eventually(lambda: calendar.count(merged, right), equals=1)
+    await calendar.say("intake", LeadUnmerged(patient_id=wrong, absorbed_id=absorbed, reason="two-people"))
+    await calendar.say("intake", LeadMerged(patient_id=wrong, absorbed_id=other, reason="same-person"))
+    await eventually(lambda: calendar.count(merged, wrong), equals=1)
+    assert await calendar.count(merged, right) == 1
+
+
 @pytest.mark.parametrize("how", ["moved", "unmerged"])
 async def test_an_overlap_after_a_merge_is_asked_about_while_there_is_one(calendar: Calendar, how: str) -> None:
     survivor, absorbed = await calendar.patients(2)

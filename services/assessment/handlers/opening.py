@@ -122,7 +122,7 @@ async def undo_merge(uow: UnitOfWork, event: LeadUnmerged) -> None:
 
     A concern that was cleared meanwhile is open again: nobody knows which of the two people the clinician spoke with.
     """
-    since = await repository.remove_alias(uow.conn, event.absorbed_id)
+    since = await repository.remove_alias(uow.conn, event.absorbed_id, event.patient_id)
     chart = await repository.find_locked(uow.conn, event.absorbed_id)
     if since is None or chart is None or not await uow.keys.boxes([event.absorbed_id]):
         return

@@ -23,7 +23,8 @@ ALIAS = """
 insert into aliases (absorbed_id, patient_id, since) values ($1, $2, $3)
 on conflict (absorbed_id) do update set patient_id = excluded.patient_id, since = excluded.since
 """
-UNALIAS = "delete from aliases where absorbed_id = $1 returning since"
+# Of two patients' events either may come first: who has been merged into a third since stays so.
+UNALIAS = "delete from aliases where absorbed_id = $1 and patient_id = $2 returning since"
 FIND = """
 select c.patient_id, c.state, c.completed, c.assessment,
        a.id as approval_id, d.assessment_id as approved, a.decision_id, a.route, a.sessions, a.valid_until
@@ -137,9 +138,9 @@ async def add_alias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUI
     await conn.execute(ALIAS, absorbed_id, patient_id, now)
 
 
-async def remove_alias(conn: asyncpg.Connection, absorbed_id: UUID) -> datetime | None:
-    """Since when it led elsewhere; None when it didn't."""
-    since: datetime | None = await conn.fetchval(UNALIAS, absorbed_id)
+async def remove_alias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUID) -> datetime | None:
+    """Since when it led there; None when it didn't."""
+    since: datetime | None = await conn.fetchval(UNALIAS, absorbed_id, patient_id)
     return since
 
 

@@ -204,7 +204,7 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
 
 async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
     """The absorbed stands for themselves again."""
-    await people.unalias(uow.conn, event.absorbed_id)
+    await people.unalias(uow.conn, event.absorbed_id, event.patient_id)
     await _replan_known(uow, event.absorbed_id)
 
 

@@ -36,7 +36,8 @@ ALIAS = """
 insert into aliases (absorbed_id, patient_id) values ($1, $2)
 on conflict (absorbed_id) do update set patient_id = excluded.patient_id
 """
-UNALIAS = "delete from aliases where absorbed_id = $1"
+# Of two patients' events either may come first: who has been merged into a third since stays so.
+UNALIAS = "delete from aliases where absorbed_id = $1 and patient_id = $2"
 ERASE = """
 update patients set name = null, contact = null, phone_hash = null, has_phone = false, has_email = false,
        sms_consent = false, zone = null, erased_at = $2
@@ -126,9 +127,9 @@ async def alias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUID) -
     await conn.execute(ALIAS, absorbed_id, patient_id)
 
 
-async def unalias(conn: asyncpg.Connection, absorbed_id: UUID) -> None:
-    """They stand for themselves again."""
-    await conn.execute(UNALIAS, absorbed_id)
+async def unalias(conn: asyncpg.Connection, absorbed_id: UUID, patient_id: UUID) -> None:
+    """They are not that patient any more."""
+    await conn.execute(UNALIAS, absorbed_id, patient_id)
 
 
 async def erase(conn: asyncpg.Connection, patient_id: UUID, at: datetime) -> None:

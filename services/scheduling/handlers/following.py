@@ -42,7 +42,7 @@ async def merge(uow: UnitOfWork, event: LeadMerged) -> None:
 
 async def unmerge(uow: UnitOfWork, event: LeadUnmerged) -> None:
     """They are two people after all: neither is in the way of what the other has."""
-    await uow.conn.execute(repository.MERGE, event.absorbed_id, None)
+    await uow.conn.execute(repository.UNMERGE, event.absorbed_id, event.patient_id)
     one, other = [await repository.family(uow.conn, it) for it in (event.patient_id, event.absorbed_id)]
     if not set(one) & set(other):
         await repository.part(uow.conn, one, other)

@@ -84,6 +84,8 @@ MERGE = """
 insert into patients (patient_id, merged_into) values ($1, $2)
 on conflict (patient_id) do update set merged_into = excluded.merged_into
 """
+# Of two patients' events either may come first: who has been merged into a third since stays so.
+UNMERGE = "update patients set merged_into = null where patient_id = $1 and merged_into = $2"
 ERASE = (
     "insert into patients (patient_id, erased) values ($1, true) on conflict (patient_id) do update set erased = true"
 )
