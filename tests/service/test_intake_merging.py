@@ -148,6 +148,19 @@ async def test_a_stop_stands_whatever_is_joined_or_parted(intake):
     assert (await shown(intake, other))["consents"] == []
 
 
+async def test_who_asked_in_their_own_words_is_not_texted_under_any_of_their_records(intake):
+    one = await new(intake, phone=number(31), consent_sms=True)
+    other = await new(intake, phone=number(32), consent_sms=True)
+    await intake.text("please don't text me any more", number(32))
+    await joined(intake, one, other)
+    assert (await call(intake, "POST", f"/patients/{one}/stop", json={"kind": "sms"})).status_code == 204
+    assert "opt-out-doubt" not in await open_kinds(intake, other)
+    await parted(intake, one, other)
+    for patient in (one, other):
+        found = await shown(intake, patient)
+        assert (found["may_text"], found["consents"]) == (False, [])
+
+
 @pytest.mark.parametrize("who", ["osei", "tran", "ops", "audit"])
 async def test_only_the_front_desk_joins_and_parts(intake, who):
     for what in ("merge", "unmerge"):

@@ -115,15 +115,17 @@ async def stop(uow: UnitOfWork, patient_id: UUID, kind: ConsentKind) -> None:
     Raises:
         UnknownPatient
     """
-    patient, details = await _open(uow, patient_id, lock=True)
-    patient_id = patient.id
-    if kind is ConsentKind.SMS and details.phone is not None:
-        await consents.opt_out(uow.conn, uow.lookup.hash("phone", details.phone), uow.now)
-    await consents.revoke_consent(uow.conn, patient_id, kind, Channel.API, uow.now)
-    uow.publish(ConsentRevoked(patient_id=patient_id, kind=kind, channel=Channel.API))
-    if kind is ConsentKind.SMS:
-        await close_task(uow, kind=OPT_OUT_DOUBT, subject=patient_id, outcome="opted-out")
-    await audit(uow, action="write", what="opt-out", subject=patient_id, detail={"kind": kind.value})
+    patient, _ = await _open(uow, patient_id, lock=True)
+    # It is the person who asked: it holds for each record that is theirs, should these be taken apart again.
+    for one in (patient.id, *(merged.patient_id for merged in await merges.merged_into(uow.conn, patient.id))):
+        phone = (await _own_details(uow, one)).phone
+        if kind is ConsentKind.SMS and phone is not None:
+            await consents.opt_out(uow.conn, uow.lookup.hash("phone", phone), uow.now)
+        await consents.revoke_consent(uow.conn, one, kind, Channel.API, uow.now)
+        uow.publish(ConsentRevoked(patient_id=one, kind=kind, channel=Channel.API))
+        if kind is ConsentKind.SMS:
+            await close_task(uow, kind=OPT_OUT_DOUBT, subject=one, outcome="opted-out")
+    await audit(uow, action="write", what="opt-out", subject=patient.id, detail={"kind": kind.value})
 
 
 async def close(uow: UnitOfWork, patient_id: UUID, reason: str) -> None:
