@@ -103,3 +103,26 @@ async def test_what_cannot_be_joined_is_said_in_the_readers_language(desk, intak
             answer = await browser.post(f"/patients/{one}/merge/{other}", data={"stays": one})
             assert answer.status_code == 409
             assert words in answer.text
+
+
+async def test_erasing_one_who_was_joined_leaves_nothing_of_either(desk, intake, eventually):
+    one = await new(intake, name="Erna Joined", phone="+18015560007")
+    other = await new(intake, name="E. Joined", email="erna@example.com", message="Please forget all of it")
+    live = desk.running.service.state.live
+    await eventually(lambda: {UUID(one), UUID(other)} <= set(live.people), timeout=30)
+    async with await desk.as_staff("dana") as browser:
+        await joined(browser, eventually, one, other, one)
+        await eventually(lambda: _has(browser, f"/patients/{one}", "The record of E. Joined"), timeout=30)
+        assert await intake.erased(one) == 204
+
+        async def left() -> list[tuple[int, int]]:
+            async with desk.running.service.pool.acquire() as conn:
+                keys = "select count(*) from patient_keys where subject = $1"
+                lines = "select count(*) from story where patient_id = $1"
+                return [(await conn.fetchval(keys, it), await conn.fetchval(lines, it)) for it in (one, other)]
+
+        await eventually(left, equals=[(0, 1), (0, 1)], timeout=30)
+        await eventually(lambda: _has(browser, f"/patients/{one}", "erased at their wish"), timeout=30)
+        shown = await page(browser, f"/patients/{one}")
+    for words in ("Joined", "forget all of it", "erna@example.com", "/apart"):
+        assert words not in shown
