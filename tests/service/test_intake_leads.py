@@ -126,6 +126,18 @@ async def test_a_phone_of_one_and_an_email_of_another_ask_a_person_and_merge_not
     assert (await intake.lead(email="other@example.com")).json()["patient_id"] == other
 
 
+async def test_nobody_is_written_to_at_an_address_that_is_another_persons(intake):
+    """Until a person has said who is who: the reminders of one would be read by the other."""
+    one = (await intake.lead(phone=number(510), name="Ada Lind")).json()["patient_id"]
+    other = (await intake.lead(email="eva@example.com", name="Eva Lind")).json()["patient_id"]
+    await intake.lead(phone=number(510), email="eva@example.com", name="Ada Lind", consent_email=True)
+    shown = await intake.http.get(f"/api/v1/patients/{one}", headers=intake.running.as_staff("dana"))
+    assert (shown.json()["email"], shown.json()["phone"]) == (None, number(510))
+    assert "ConsentGiven" not in dict(await intake.events(one))
+    theirs = await intake.http.get(f"/api/v1/patients/{other}", headers=intake.running.as_staff("dana"))
+    assert theirs.json()["email"] == "eva@example.com"
+
+
 async def test_the_same_key_and_content_get_the_same_answer(intake):
     key, lead = uuid4().hex, {"phone": number(600), "message": "once"}
     answers = await asyncio.gather(*(intake.lead(key, **lead) for _ in range(20)))

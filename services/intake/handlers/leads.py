@@ -77,10 +77,11 @@ async def accept(uow: UnitOfWork, contact: Contact, key: Key) -> Accepted:
         await _attach_new_points(uow, points, claim, owner, fresh)
     else:
         await arrivals.drop_points(uow.conn, fresh)
-    accepted = await _add_to_known(uow, contact, patient, key)
     if len(set(known)) > 1:
+        accepted = await _add_to_known(uow, _without_email(contact), patient, key)
         await _ask_about_duplicate(uow, owner, known[1])
-    return accepted
+        return accepted
+    return await _add_to_known(uow, contact, patient, key)
 
 
 async def accept_strangers(uow: UnitOfWork, company: Sequence[Arrival]) -> list[Accepted | None]:
@@ -181,6 +182,12 @@ async def _new_consents(uow: UnitOfWork, patient_id: UUID, contact: Contact, det
     if contact.email != details.email:
         wanted.discard(ConsentKind.EMAIL)
     await give_consents(uow, patient_id, tuple(kind for kind in contact.consents if kind in wanted), contact)
+
+
+def _without_email(contact: Contact) -> Contact:
+    """It is somebody else's: what is meant for one would be read by the other, until a person has said who is who."""
+    consents = tuple(kind for kind in contact.consents if kind is not ConsentKind.EMAIL)
+    return replace(contact, email=None, consents=consents)
 
 
 async def _attach_new_points(uow: UnitOfWork, points: Points, claim: arrivals.Claim, owner: UUID, fresh: UUID) -> None:
