@@ -81,8 +81,10 @@ async def test_3_a_backup_is_restored_into_an_empty_stack_and_verified(stack):
     before = everybody(stack)
     refused = stack.run("make", "restore", f"FILE={backup}", check=False)
     assert "There is data here already" in refused
+    certificates = stack.made("caddy_data")
     said = stack.follow("Restore", BACKUP=backup)
     assert ALL_WELL in said, said
+    assert stack.made("caddy_data") == certificates, "who issues them gives a few in a week"
     assert everybody(stack) == before
     await front_desk_finds(stack, "Jonah Price")
     await enquire(stack, "Eli Stone", "(801) 555-0152")

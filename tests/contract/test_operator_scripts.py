@@ -51,6 +51,12 @@ def test_a_backup_is_restored_on_a_machine_on_which_nothing_was_built_yet(operat
     assert asked[-1] == "compose up -d --wait"
 
 
+def test_data_given_up_for_a_backup_is_the_databases_and_the_brokers_and_nothing_elses(operator):
+    asked = operator("give-up-data", built=True)
+    assert asked[-1] == "volume rm --force clinic_postgres clinic_kafka"
+    assert not [one for one in asked if "--volumes" in one]
+
+
 def test_what_containers_mount_is_readable_though_it_was_checked_out_under_a_strict_umask(operator, tmp_path):
     mounts = {
         one.split(":")[0].removeprefix("./")

@@ -186,6 +186,10 @@ class Composed:
         ids = self.compose("ps", "-aq", service).split()
         return self.run("docker", "inspect", "--format", template, *ids).splitlines()
 
+    def made(self, volume: str) -> str:
+        """When one of its volumes was made."""
+        return self.run("docker", "volume", "inspect", "--format", "{{.CreatedAt}}", f"{self.name}_{volume}")
+
     def login(self, person: str) -> dict[str, str]:
         """How somebody of the clinic signs in; they remember it when the machine is another one."""
         if not self.logins:
