@@ -46,11 +46,11 @@ def rotate(file: Path) -> str:
     return kid
 
 
-def retire(file: Path, kid: str, rows: Hanging) -> None:
-    """Take a key out of the file.
+def retire(file: Path, kid: str, rows: Hanging) -> Path:
+    """Take a key out of the file. Gives the copy beside it that has the key still: older backups open with that.
 
     Raises:
-        NotConfigured: it is active, not there, or something hangs on it.
+        NotConfigured: it is active, not there, or something hangs on it, or the copy can't be written.
     """
     content = _content(file)
     if kid not in content["keys"]:
@@ -59,8 +59,25 @@ def retire(file: Path, kid: str, rows: Hanging) -> None:
         raise NotConfigured(f"{kid} is the active key: run `passage keys rotate` first")
     if any(rows.get(kid, {}).values()):
         raise NotConfigured(f"{sum(rows[kid].values())} rows hang on {kid}: run `passage keys rewrap` first")
+    copy = _keep_with(file, kid)
     del content["keys"][kid]
     write_private(file, content)
+    return copy
+
+
+def _keep_with(file: Path, kid: str) -> Path:
+    """The file as it is, under a name of its own, on the disk before the key is gone from the other."""
+    copy = file.with_name(f"{file.name}.with-{kid}")
+    try:
+        descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        told = f"{copy.name} is there already, beside the key file"
+        raise NotConfigured(f"{told}: move it to where your copies are kept, then retire again") from None
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(file.read_bytes())
+        out.flush()
+        os.fsync(descriptor)
+    return copy
 
 
 async def count() -> Hanging:

@@ -60,13 +60,16 @@ def retire(
         bool, typer.Option(help="Thirty days have passed since `rotate`: no topic holds an event closed by it.")
     ] = False,
 ) -> None:
-    """Take an old key out of the file. Refused while a row hangs on it.
+    """Take an old key out of the file, and leave a copy beside it that has it still. Refused while a row hangs on it.
 
-    Backups that are older than the rewrapping open with this key only: keep it with them for as long as you keep them.
+    Backups that are older than the rewrapping open with this key only: keep the copy for as long as you keep them, and
+    where they don't go.
     """
     from passage import keys as work
 
     if not topics_forgot:
         raise typer.BadParameter("topics keep events for 30 days: say --topics-forgot when these have passed")
-    work.retire(work.key_file(), kid, asyncio.run(work.count()))
-    console.print(f"{kid} is retired. Keep it with the backups that are older than the rewrapping.", highlight=False)
+    copy = work.retire(work.key_file(), kid, asyncio.run(work.count()))
+    console.print(f"{kid} is retired; {copy.name}, beside the key file, has it still.", highlight=False, soft_wrap=True)
+    console.print("Backups that are older than the rewrapping open with that copy only. Keep it as long as you keep")
+    console.print("them, where they don't go.")

@@ -63,6 +63,8 @@ async def test_1_the_clinics_key_is_rotated_while_leads_come_in(stack, say):
     assert (keys["active"], set(keys["keys"])) == ("k2", {"k1", "k2"})
     assert stack.count("select count(*) from intake.patient_keys where kid = 'k1'") == 0
     stack.follow("Retiring a key", KEY="k1")
+    copy = stack.folder / "secrets" / "clinic_keys.with-k1"
+    assert (set(json.loads(copy.read_text())["keys"]), copy.stat().st_mode & 0o777) == ({"k1", "k2"}, 0o600)
     assert set(json.loads((stack.folder / "secrets" / "clinic_keys").read_text())["keys"]) == {"k2"}
     await front_desk_finds(stack, "Jonah Price")
 

@@ -10,8 +10,16 @@ from tests.support.deployed import ROOT, compose
 
 ENGINE = """#!/usr/bin/env bash
 echo "$*" >>"$ASKED"
+# As `passage keys retire k1` does with the folder that it is given.
+retire() {
+    file=${1%:/keys*}/clinic_keys
+    (set -o noclobber; umask 077; cat "$file" >"$file.with-k1") && echo without >"$file"
+}
 case "$*" in
-    "compose config") printf 'name: clinic\\nservices:\\n  intake:\\n    image: passage:0.1.0\\n' ;;
+    "compose config")
+        printf 'name: clinic\\nservices:\\n  intake:\\n    image: passage:0.1.0\\n'
+        printf 'secrets:\\n  clinic_keys:\\n    file: %s/clinic/secrets/clinic_keys\\n' "$(dirname "$ASKED")" ;;
+    *" keys retire "*) retire "$(grep -o '[^ ]*:/keys ' <<<"$* ")" ;;
     "image inspect passage:0.1.0") [ -n "$BUILT" ] ;;
     *"select count"*) echo 0 ;;
 esac
@@ -55,6 +63,22 @@ def test_data_given_up_for_a_backup_is_the_databases_and_the_brokers_and_nothing
     asked = operator("give-up-data", built=True)
     assert asked[-1] == "volume rm --force clinic_postgres clinic_kafka"
     assert not [one for one in asked if "--volumes" in one]
+
+
+def test_a_key_that_is_retired_stays_beside_the_file_for_older_backups(operator, tmp_path):
+    file = tmp_path / "clinic" / "secrets" / "clinic_keys"
+    file.parent.mkdir()
+    file.write_text("with k1")
+    file.chmod(0o444)
+    operator("keys", "retire", "k1", "--topics-forgot", built=True)
+    copy = file.with_name("clinic_keys.with-k1")
+    assert (file.read_text(), copy.read_text(), copy.stat().st_mode & 0o777) == ("without\n", "with k1", 0o600)
+    file.chmod(0o644)
+    file.write_text("another k1")
+    with pytest.raises(AssertionError, match="cannot overwrite"):
+        operator("keys", "retire", "k1", "--topics-forgot", built=True)
+    assert (file.read_text(), copy.read_text()) == ("another k1", "with k1")
+    assert {one.name for one in file.parent.iterdir()} == {file.name, copy.name}
 
 
 def test_what_containers_mount_is_readable_though_it_was_checked_out_under_a_strict_umask(operator, tmp_path):

@@ -156,3 +156,17 @@ def test_what_would_lose_something_is_refused(tmp_path: Any) -> None:
             keys.retire(file, kid, {"k1": Counter({"intake.patient_keys": 2})})
     keys.retire(file, "k2", {"k1": Counter({"intake.patient_keys": 2})})
     assert keys.ring(file).ids == {"k1", "k3"}
+
+
+def test_older_backups_can_be_read_after_a_key_was_retired(tmp_path: Any) -> None:
+    file, key = tmp_path / "clinic_keys", "a" * 43 + "="
+    file.write_text(json.dumps({"active": "k1", "keys": {"k1": key}, "lookup": key}))
+    keys.rotate(file)
+    before = file.read_bytes()
+    copy = keys.retire(file, "k1", {})
+    assert keys.ring(file).ids == {"k2"}
+    assert (copy.name, copy.read_bytes(), copy.stat().st_mode & 0o777) == ("clinic_keys.with-k1", before, 0o600)
+    file.write_bytes(before)
+    with pytest.raises(NotConfigured, match="is there already"):
+        keys.retire(file, "k1", {})
+    assert (file.read_bytes(), copy.read_bytes()) == (before, before), "a key that nobody else has is not written over"
