@@ -163,7 +163,7 @@ def serve(name: Service) -> None:
 
 @app.command()
 def topics(replication: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 1) -> None:
-    """Create the topics that are missing, from the one declaration of them."""
+    """Create the topics that are missing, as declared; those that are there keep their records as long as declared."""
     from deploy.kafka.topics import create_topics
     from shared.contracts.topics import TOPICS
 

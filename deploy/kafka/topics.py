@@ -1,12 +1,23 @@
-"""Topics are created from the declaration in `shared/contracts/topics.py`, never by a producer's first message."""
+"""Topics are created from the declaration in `shared/contracts/topics.py`, never by a producer's first message.
+
+How long one that is there keeps its records follows the declaration; how many partitions it has never changes.
+"""
 
 import asyncio
 from collections.abc import Collection, Sequence
+from typing import Any
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
 
 from shared.contracts.topics import TOPICS, Topic
+
+log = structlog.get_logger()
+RETENTION = "retention.ms"
+SET_ON_TOPIC = 1
+"""Where a setting comes from, in Kafka's protocol: DYNAMIC_TOPIC_CONFIG."""
 
 
 class WrongTopic(RuntimeError):
@@ -23,6 +34,8 @@ async def create_topics(
 ) -> list[str]:
     """Create the topics that are missing, with `prefix` before each name; gives the names created.
 
+    Those that are there keep their records from now on for as long as is declared.
+
     Raises:
         WrongTopic: one is there with another number of partitions, which would send keys elsewhere.
         KafkaError: the broker refused one.
@@ -32,7 +45,9 @@ async def create_topics(
     try:
         wanted = {prefix + topic.name: topic for topic in topics}
         present = set(await admin.list_topics())
-        await _check(admin, {name: topic for name, topic in wanted.items() if name in present})
+        there = {name: topic for name, topic in wanted.items() if name in present}
+        await _check(admin, there)
+        await _keep_as_declared(admin, there)
         missing = [_new(name, topic, replication, in_sync) for name, topic in wanted.items() if name not in present]
         if missing:
             _refuse_failures(await admin.create_topics(missing))
@@ -59,7 +74,7 @@ async def delete_topics(bootstrap: str, names: Sequence[str]) -> None:
 
 
 def _new(name: str, topic: Topic, replication: int, in_sync: int | None) -> NewTopic:
-    configs = {"retention.ms": str(topic.retention_ms)}
+    configs = {RETENTION: str(topic.retention_ms)}
     if in_sync is not None:
         configs["min.insync.replicas"] = str(in_sync)
     return NewTopic(name, topic.partitions, replication, topic_configs=configs)
@@ -72,6 +87,40 @@ async def _check(admin: AIOKafkaAdminClient, present: dict[str, Topic]) -> None:
         has, declared = len(found["partitions"]), present[found["topic"]].partitions
         if has != declared:
             raise WrongTopic(f"topic {found['topic']} has {has} partitions instead of {declared}: it can't be changed")
+
+
+async def _keep_as_declared(admin: AIOKafkaAdminClient, present: dict[str, Topic]) -> None:
+    changed = []
+    for name, found in (await _settings(admin, present)).items():
+        declared = str(present[name].retention_ms)
+        if found[RETENTION][0] != declared:
+            # The broker forgets what is not named again: whatever else was set on the topic stays so.
+            own = {setting: value for setting, (value, source) in found.items() if source == SET_ON_TOPIC}
+            changed.append(ConfigResource(ConfigResourceType.TOPIC, name, {**own, RETENTION: declared}))
+    if not changed:
+        return
+    try:
+        answers = await admin.alter_configs(changed)
+    except IncompatibleBrokerVersion:
+        return  # the embedded broker: it forgets its topics when it stops, and never forgets a record by its age
+    for code, message, _, name in (one for answer in answers for one in answer.resources):
+        if code:
+            raise for_code(code)(f"{name}: {message}")
+        log.info("topic_retention_changed", topic=name, now_ms=present[name].retention_ms)
+
+
+async def _settings(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, dict[str, tuple[str, int]]]:
+    """Topic → setting → its value and where that comes from."""
+    if not names:
+        return {}
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, tuple[str, int]]] = {}
+    answers: list[Any] = await admin.describe_configs(asked)
+    for code, message, _, name, entries in (one for answer in answers for one in answer.resources):
+        if code:
+            raise for_code(code)(f"{name}: {message}")
+        found[name] = {setting: (value, source) for setting, value, _, source, *_ in entries}
+    return found
 
 
 def _refuse_failures(answer: object) -> None:
