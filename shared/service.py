@@ -22,6 +22,7 @@ from shared.clock import CHANNEL, Clock, MovableClock, clock_for
 from shared.consuming import Consumes
 from shared.contracts.base import SOURCES
 from shared.contracts.topics import events_of
+from shared.db.backups import backed_up_at
 from shared.db.pool import connect, open_pool
 from shared.eventlog.log import append
 from shared.eventlog.publishing import Publisher
@@ -46,6 +47,7 @@ TIMER_POLL_SECONDS = 1.0
 TIMER_BATCHES = (50, 1_000)
 TIMER_TRANSACTION_SECONDS = 0.1
 """Batches grow while one takes less than this, and shrink when it takes more: handlers differ a hundredfold."""
+BACKUP_EVERY_SECONDS = 60.0
 RELAY_AGE_LIMIT_SECONDS = 30.0
 NOT_FOR_REQUESTS = frozenset({"broker", "consumer", "relay"})
 """Parts without which requests are answered all the same: what they change is kept, and told later."""
@@ -134,6 +136,7 @@ class Service:
         if self._timers is not None and self._timers.handlers:
             self._run("timers", _timer_loop)
         self._run("audit", _seal_audit)
+        self._run("backups", _watch_backups)
         for job in self._jobs:
             self._run(getattr(job, "__name__", "job"), job)
         log.info("service_started", service=self.name)
@@ -288,6 +291,14 @@ async def _read(service: Service) -> None:
 
 async def _seal_audit(service: Service) -> None:
     await seal_forever(service.pool, service.keyring)
+
+
+async def _watch_backups(service: Service) -> None:
+    while True:
+        async with service.pool.acquire() as conn:
+            told = await backed_up_at(conn)
+        metrics.BACKED_UP.set(0 if told is None else told.timestamp())
+        await asyncio.sleep(BACKUP_EVERY_SECONDS)
 
 
 async def _timer_loop(service: Service) -> None:

@@ -74,6 +74,8 @@ PASSAGE_ELIGIBILITY_NPI=
 PASSAGE_VAGARO_PEOPLE=
 # Your own OpenID Connect issuer instead of the built-in one; its client secret: secrets/dashboard_secret
 PASSAGE_OIDC_ISSUER=
+# For how many days `make backup` keeps what it made in backups/; empty: for good.
+PASSAGE_BACKUP_DAYS=35
 # Grafana on 127.0.0.1:3000: COMPOSE_PROFILES=observe
 COMPOSE_PROFILES=
 """

@@ -1,4 +1,4 @@
-"""The database itself: long transactions, disk, connections, partitions, the audit's sealer."""
+"""The database itself: long transactions, disk, connections, partitions, the audit's sealer, its backups."""
 
 import shutil
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ import asyncpg
 from passage.doctoring import limits
 from passage.telling import Finding, Level, ago, lasted
 from shared.contracts.base import SOURCES
+from shared.db.backups import backed_up_at
 from shared.db.migrate import SERVICES, fill
 
 _WRITING = """
@@ -150,3 +151,14 @@ async def sealing(owner: asyncpg.Connection) -> list[Finding]:
     level = limits.UNSEALED_SECONDS.level(oldest)
     figure = f"{entries} entries to be sealed, the oldest for {lasted(oldest)}" if entries else "all entries sealed"
     return [Finding(level, "audit trail", figure, f"are they running: {', '.join(waiting)}?" if level else "")]
+
+
+async def backups(owner: asyncpg.Connection, environment: str) -> list[Finding]:
+    """How old the newest backup is, as whoever made it told the database. A try-out needs none."""
+    told = await backed_up_at(owner)
+    age = ago(told, datetime.now(UTC))
+    level = limits.BACKUP_SECONDS.level(age) if told else Level.ACT
+    if environment != "production":
+        level = Level.FINE
+    do = "see why it failed, or was not run: deploy/RUNBOOK.md, Backup" if level else ""
+    return [Finding(level, "backup", f"the newest is {lasted(age)} old" if told else "none was told of", do)]

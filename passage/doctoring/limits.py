@@ -31,4 +31,7 @@ DISK_USED_SHARE = Limit(0.80, 0.92, "PostgreSQL stops when the disk is full; the
 WAL_BYTES = Limit(4 * 2**30, 16 * 2**30, "checkpoints keep it near 1 GiB: more is held back by a slot or an archiver")
 CONNECTION_SHARE = Limit(0.80, 0.95, "services that get no connection answer 503")
 SKEW_SECONDS = Limit(0.5, 5, "ages of news are counted against 5 s, tokens allow 30 s")
+BACKUP_SECONDS = Limit(
+    93_600, 259_200, "one a day, and two hours in which it is made; after three days it is forgotten"
+)
 UNSEALED_SECONDS = Limit(600, 43_200, "the sealer runs every 30 s; what lies for a day stays outside the chain")

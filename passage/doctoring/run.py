@@ -2,7 +2,7 @@
 
 import asyncio
 
-from passage.context import NotConfigured, connected
+from passage.context import NotConfigured, connected, settings_of
 from passage.doctoring import events, house, processes
 from passage.telling import Finding, Level
 
@@ -20,6 +20,7 @@ async def doctor(owner: str) -> list[Finding]:
                 found += await look(connection)
             for look in (house.transactions, house.storage, house.partitions, house.sealing):
                 found += await look(connection)
+            found += await house.backups(connection, settings_of("intake").environment)
     except NotConfigured as error:
         found.append(Finding(Level.ACT, "database", str(error), "start it first: everything else waits for it"))
     return found

@@ -83,6 +83,11 @@ def _free_share() -> float:
 
 DISK_FREE.set_function(_free_share)
 
+BACKED_UP = Gauge(
+    "passage_backup_timestamp_seconds",
+    "When the newest backup of the database was begun, as whoever made it told; 0 where none was told of.",
+    registry=REGISTRY,
+)
 MEMORY_LIMIT = Gauge(
     "passage_memory_limit_bytes",
     "How much memory this process may use before it is ended: its container's limit, else all that the machine has.",

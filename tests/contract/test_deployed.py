@@ -25,7 +25,8 @@ DRAIN_SECONDS = GRACE_SECONDS + 10 + 5
 BY_PROMETHEUS = {"up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 COMMAND = re.compile(r"`(?:docker compose|docker|passage|deploy/compose/)[^`]*`")
 NAMES_ELSEWHERE = {
-    "Procedures", "Set aside", "Consumer lag", "Events applied per second", "Memory", "outbox", "transactions",
+    "Procedures", "Set aside", "Consumer lag", "Events applied per second", "Memory",
+    "outbox", "transactions", "backup",
 }  # fmt: skip
 """Of the board's pages, Grafana's panels and the runbook's own parts."""
 METRIC = re.compile(r"\b(passage_\w+|process_\w+|up|ALERTS)\b")

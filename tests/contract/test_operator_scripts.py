@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,9 +19,11 @@ retire() {
 case "$*" in
     "compose config")
         printf 'name: clinic\\nservices:\\n  intake:\\n    image: passage:0.1.0\\n'
-        printf 'secrets:\\n  clinic_keys:\\n    file: %s/clinic/secrets/clinic_keys\\n' "$(dirname "$ASKED")" ;;
+        printf 'secrets:\\n  clinic_keys:\\n    file: %s/clinic/secrets/clinic_keys\\n' "$(dirname "$ASKED")"
+        printf 'x-backup-days: "%s"\\n' "$DAYS" ;;
     *" keys retire "*) retire "$(grep -o '[^ ]*:/keys ' <<<"$* ")" ;;
     "image inspect passage:0.1.0") [ -n "$BUILT" ] ;;
+    *"$FAILS"*) echo "no room" >&2; exit 1 ;;
     *"select count"*) echo 0 ;;
 esac
 """
@@ -38,9 +41,16 @@ def operator(tmp_path):
     engine.chmod(0o755)
     asked = tmp_path / "asked"
 
-    def run(script, *arguments, built):
+    def run(script, *arguments, built, days="", fails="nothing"):
         path = f"{engine.parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "ASKED": str(asked), "BUILT": "yes" if built else ""}
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "ASKED": str(asked),
+            "BUILT": "yes" if built else "",
+            "DAYS": days,
+            "FAILS": fails,
+        }
         command = [str(scripts / script), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
@@ -57,6 +67,45 @@ def test_a_backup_is_restored_on_a_machine_on_which_nothing_was_built_yet(operat
     roles = next(number for number, one in enumerate(asked) if one.endswith("passage roles"))
     assert ("compose build" in asked[:roles]) is not built
     assert asked[-1] == "compose up -d --wait"
+
+
+def beside(dump):
+    return [dump.name, f"{dump.name}.sha256", f"{dump.stem}.seals.gz"]
+
+
+def test_old_backups_go_when_a_new_one_was_made_and_never_the_newest(operator, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    ages = {
+        days: folder / f"passage-{datetime.now(UTC) - timedelta(days=days):%Y%m%dT%H%M%SZ}.dump" for days in (3, 29, 31)
+    }
+    for dump in ages.values():
+        for name in beside(dump):
+            (folder / name).write_text("old")
+    (folder / "notes").write_text("the operator's own")
+    asked = operator("backup", str(folder), built=True)
+    assert "alter database passage set passage.backed_up_at" in asked[-1], "the doctor and an alert know of it"
+    assert all(dump.exists() for dump in ages.values()), "all are kept where nothing else was said"
+    made = next(dump for dump in folder.glob("*.dump") if dump not in ages.values())
+    operator("backup", str(folder), built=True, days="30")
+    kept = {name for dump in (ages[3], ages[29], made, *folder.glob("*.dump")) for name in beside(dump)}
+    assert {one.name for one in folder.iterdir()} == kept | {"notes"}
+    assert not ages[31].exists()
+    for wrong in ("0", "-1", "a week"):
+        with pytest.raises(AssertionError, match="PASSAGE_BACKUP_DAYS"):
+            operator("backup", str(folder), built=True, days=wrong)
+
+
+def test_a_backup_that_failed_takes_no_older_one_away_and_tells_of_none(operator, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    old = folder / "passage-20200101T000000Z.dump"
+    old.write_text("the only one")
+    with pytest.raises(AssertionError, match="no room"):
+        operator("backup", str(folder), built=True, days="30", fails="pg_dump")
+    assert old.exists()
+    assert not list(folder.glob("*.part"))
+    assert "alter database" not in (tmp_path / "asked").read_text()
 
 
 def test_data_given_up_for_a_backup_is_the_databases_and_the_brokers_and_nothing_elses(operator):

@@ -14,6 +14,7 @@ from shared.http.app import CLOCK_HEADER
 from shared.ids import new_id
 from shared.service import Service
 from shared.settings import ServiceSettings
+from shared.telemetry import metrics
 from tests.support.kernel import closed
 from tests.support.operating import operating
 
@@ -129,6 +130,28 @@ async def test_a_disk_that_fills_is_seen_from_a_container_of_its_own_too(owner, 
     assert told.level is level
     assert f"{free * 100:.1f} GiB of 100.0 GiB free where this runs" in told.figure
     assert bool(told.do) is (level is not Level.FINE)
+
+
+@pytest.mark.parametrize(("hours", "level"), [(None, Level.ACT), (25, Level.FINE), (27, Level.LOOK), (80, Level.ACT)])
+async def test_a_backup_that_is_missing_or_old_is_noticed_where_patients_are_real(world, owner, hours, level):
+    if hours is not None:
+        at = datetime.now(UTC) - timedelta(hours=hours)
+        await owner.execute(f"alter database {world.database} set passage.backed_up_at = '{at:%Y%m%dT%H%M%SZ}'")
+    told = await only(house.backups(owner, "production"), "backup")
+    assert (told.level, bool(told.do)) == (level, level is not Level.FINE)
+    assert (await only(house.backups(owner, "development"), "backup")).level is Level.FINE
+
+
+async def test_a_service_measures_the_newest_backup_with_no_rights_but_its_own(world, eventually, monkeypatch):
+    monkeypatch.setattr("shared.service.BACKUP_EVERY_SECONDS", 0.05)
+    async with world.start("scheduling"), world.connection() as owner:
+        await owner.execute(f"alter database {world.database} set passage.backed_up_at = '20261201T030000Z'")
+        try:
+            wanted = datetime(2026, 12, 1, 3, tzinfo=UTC).timestamp()
+            name = "passage_backup_timestamp_seconds"
+            await eventually(lambda: metrics.REGISTRY.get_sample_value(name), equals=wanted)
+        finally:
+            await owner.execute(f"alter database {world.database} reset passage.backed_up_at")
 
 
 async def test_a_service_tells_its_clock_and_its_reasons(world, owner):
