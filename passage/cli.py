@@ -162,14 +162,23 @@ def serve(name: Service) -> None:
 
 
 @app.command()
-def topics(replication: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 1) -> None:
+def topics(
+    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 1,
+    patience: Annotated[float, typer.Option(min=0, help="So many seconds a broker may take to start.")] = 0,
+) -> None:
     """Create the topics that are missing, as declared; those that are there keep their records as long as declared."""
-    from deploy.kafka.topics import create_topics
+    from aiokafka.errors import KafkaError
+
+    from deploy.kafka.topics import create_topics_when_there
     from shared.contracts.topics import TOPICS
 
     settings = settings_of("intake")
     in_sync = replication - 1 if replication > 1 else None
-    made = _run(create_topics(settings.kafka, prefix=settings.kafka_prefix, replication=replication, in_sync=in_sync))
+    asked = {"prefix": settings.kafka_prefix, "replication": replication, "in_sync": in_sync}
+    try:
+        made = _run(create_topics_when_there(settings.kafka, seconds=patience, **asked))
+    except (KafkaError, OSError) as error:
+        raise NotConfigured(f"the broker at {settings.kafka} makes no topics ({error}): is it running?") from None
     for topic in TOPICS:
         name = settings.kafka_prefix + topic.name
         console.print(f"{name}  {topic.partitions} partitions{'  created' if name in made else ''}", highlight=False)

@@ -111,7 +111,7 @@ class Service:
     async def start(self) -> None:
         """Connect and start all loops; raises when the database cannot be reached.
 
-        Without a broker it starts all the same: what comes in is kept, and read and published when the broker is there.
+        Without a broker or its topics it starts all the same: what comes in is kept, and published when they are there.
         """
         self.pool = await open_pool(
             self.dsn,

@@ -5,12 +5,13 @@ How long one that is there keeps its records follows the declaration; how many p
 
 import asyncio
 from collections.abc import Collection, Sequence
+from time import monotonic
 from typing import Any
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.contracts.topics import TOPICS, Topic
 
@@ -55,6 +56,22 @@ async def create_topics(
         return [new.name for new in missing]
     finally:
         await admin.close()
+
+
+async def create_topics_when_there(bootstrap: str, *, seconds: float, **asked: Any) -> list[str]:
+    """The same, with patience for a broker that is still starting.
+
+    Raises:
+        KafkaError, OSError: after so many seconds it still does not serve.
+    """
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            return await create_topics(bootstrap, **asked)
+        except (KafkaError, OSError):
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(1)
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:

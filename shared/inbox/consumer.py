@@ -50,10 +50,11 @@ them; what it doesn't know is read by nobody until it looks again.
 
 
 CONNECT_SECONDS = 5.0
+AWAY = "has not reached the broker yet"
 
 
 class BrokerAway(Transient):
-    """Nobody answers at the broker's address; nothing is read, and everything else goes on."""
+    """Nobody answers at the broker's address, or its topics aren't made yet; nothing is read, all else goes on."""
 
 
 class _Offsets:
@@ -175,6 +176,7 @@ class Consumer:
     ) -> None:
         self._settings = settings
         self._failures = 0
+        self._away = AWAY
         self.handling = Handling(service, consumes, opened, keyring, self._publish)
         asked = [CONTROL] if service in SOURCES else []
         self._names = {settings.topic(name): name for name in [*consumes.topics(service), *asked]}
@@ -215,7 +217,7 @@ class Consumer:
         """Connect and begin to read; may be asked again.
 
         Raises:
-            BrokerAway: there is no broker to read from.
+            BrokerAway: there is no broker to read from, or none of the topics' yet.
         """
         await self._reach()
         for name in self._names.values():
@@ -226,15 +228,23 @@ class Consumer:
         await self.broker.start()
 
     async def _reach(self) -> None:
-        """Ask whether anybody is there, with what can be thrown away: FastStream that began by half begins no more."""
+        """Ask whether anybody is there, with what can be thrown away: FastStream that began by half begins no more.
+
+        It begins by half also where a topic is missing: it waits 40 s for it, and then ends the process.
+        """
+        self._away = AWAY
         looking = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await looking.start()
+                missing = self._names.keys() - set(await looking.list_topics())
         except (KafkaError, OSError, TimeoutError) as error:
             raise BrokerAway(f"no broker answers at {self._settings.kafka}") from error
         finally:
             await looking.close()
+        if missing:
+            self._away = f"the broker has no topic {min(missing)} yet"
+            raise BrokerAway(f"{self._away}: `passage topics` makes it")
 
     async def stop(self) -> None:
         """Finish the batch in hand, then leave the group."""
@@ -249,7 +259,7 @@ class Consumer:
         """Why this consumer cannot go on, or None."""
         tasks = self._subscriber.tasks
         if not self.broker.running:
-            return "consumer: has not reached the broker yet"
+            return f"consumer: {self._away}"
         if not tasks or any(task.done() for task in tasks):
             return "consumer: its loop has ended; restart the process"
         if self._failures > len(BACKOFF_SECONDS):

@@ -101,6 +101,17 @@ def test_who_speaks_with_others_elsewhere_has_a_way_out(name):
     assert [one for one in asked if not compose()["networks"][one].get("internal")], name
 
 
+def test_services_wait_for_the_database_and_not_for_good_for_a_broker():
+    for name in SERVICES:
+        wanted = service(name)["depends_on"]
+        assert wanted["migrations"] == {"condition": "service_completed_successfully"}
+        assert wanted["topics"]["required"] is False
+        assert "kafka" not in wanted
+    assert service("topics")["depends_on"] == {"kafka": {"condition": "service_started"}}, "one that keeps ending is up"
+    assert "--patience" in service("topics")["command"]
+    assert "restart" not in service("topics"), "once: the services wait for its end"
+
+
 def test_nothing_depends_on_what_a_profile_brings():
     optional = {name for name, told in compose()["services"].items() if "profiles" in told}
     assert optional == {"grafana", "sandbox", "passage"}

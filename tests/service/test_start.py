@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from deploy.embedded.processes import any_free_port
+from deploy.kafka.topics import create_topics
 from services.dashboard.live import Live
 from shared.db.migrate import SERVICES
 from shared.telemetry import metrics
@@ -88,3 +89,23 @@ async def test_without_a_broker_a_service_takes_in_what_comes_and_goes_on_when_i
         async with board.service.reading() as uow:
             known = "select count(*) from facts where patient_id = $1"
             await eventually(lambda: uow.conn.fetchval(known, UUID(answer.json()["patient_id"])), equals=1, timeout=30)
+
+
+@pytest.mark.needs_durable_broker  # the embedded one makes a topic, of its own kind, as soon as it is asked for
+async def test_services_that_start_before_their_topics_are_made_go_on_when_they_are(world, start, eventually):
+    """The job that makes them waits for a broker, and nobody waits for the job for good."""
+    prefix = f"{world.kafka_prefix}later."
+    intake = await Intake.of(await start("intake", kafka_prefix=prefix), world)
+    board = await start("dashboard", kafka_prefix=prefix)
+
+    async def reasons():
+        return (await intake.http.get("/ready")).json().get("reasons", {})
+
+    answer = await intake.lead(name="Ada Lind", phone="+18015550151")
+    assert answer.status_code == 201, answer.text
+    assert "yet" in (await reasons())["consumer"]
+    await create_topics(world.kafka, prefix=prefix)
+    async with board.service.reading() as uow:
+        known = "select count(*) from facts where patient_id = $1"
+        await eventually(lambda: uow.conn.fetchval(known, UUID(answer.json()["patient_id"])), equals=1, timeout=60)
+    await eventually(reasons, equals={}, timeout=30)
