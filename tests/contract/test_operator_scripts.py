@@ -23,6 +23,7 @@ case "$*" in
         printf 'x-backup-days: "%s"\\n' "$DAYS" ;;
     *" keys retire "*) retire "$(grep -o '[^ ]*:/keys ' <<<"$* ")" ;;
     "image inspect passage:0.1.0") [ -n "$BUILT" ] ;;
+    info*) echo / ;;
     *"$FAILS"*) echo "no room" >&2; exit 1 ;;
     *"select count"*) echo 0 ;;
 esac
@@ -106,6 +107,16 @@ def test_a_backup_that_failed_takes_no_older_one_away_and_tells_of_none(operator
     assert old.exists()
     assert not list(folder.glob("*.part"))
     assert "alter database" not in (tmp_path / "asked").read_text()
+
+
+def test_room_is_made_of_old_images_and_of_what_past_builds_left(operator):
+    asked = operator("space", built=True)
+    assert not [one for one in asked if "prune" in one], "only looked at"
+    freed = [one for one in operator("space", "--free", built=True) if "prune" in one]
+    assert freed == [
+        "image prune --force --filter label=org.opencontainers.image.title=Passage",
+        "builder prune --force",
+    ]
 
 
 def test_data_given_up_for_a_backup_is_the_databases_and_the_brokers_and_nothing_elses(operator):
