@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ async def test_2_a_lost_broker_loses_nothing(stack, say):
 
 async def test_3_a_backup_is_restored_into_an_empty_stack_and_verified(stack):
     stack.follow("Backup")
+    doctor = ("run", "--rm", "--no-deps", "-T", "passage", "doctor")
+    assert re.search(r"fine +backup +the newest is [\d.]+ (s|min) old", stack.compose(*doctor, check=False))
     backup = str(max((stack.root / "backups").glob("passage-*.dump")))
     before = everybody(stack)
     refused = stack.run("make", "restore", f"FILE={backup}", check=False)
