@@ -249,6 +249,53 @@ def test_ready_names_every_point_with_its_answer():
     ]
 
 
+def prep(item: str, starts: datetime | None, answered: datetime = NOW) -> Said:
+    return "notifications", n.PrepConfirmed(
+        patient_id=WHO, appointment_id=FIRST, starts_at=starts, item=item, ok=True, answered_at=answered
+    )
+
+
+def moved(was: datetime, starts: datetime, revision: int = 1) -> Said:
+    return "scheduling", s.AppointmentRescheduled(
+        patient_id=WHO, appointment_id=FIRST, kind=s.AppointmentKind.SESSION, revision=revision, was_at=was,
+        starts_at=starts, ends_at=starts + timedelta(hours=3), zone="UTC", reason="clinic",
+    )  # fmt: skip
+
+
+AT, LATER = NOW + DAY, NOW + DAY + timedelta(hours=2)
+BEFORE, AFTER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ([prep("sleep", AT, BEFORE)], True),
+        ([prep("sleep", AT, BEFORE), moved(AT, LATER)], False),
+        ([moved(AT, LATER), prep("sleep", AT, AFTER)], False),
+        ([moved(AT, LATER), prep("sleep", LATER, AFTER)], True),
+        ([prep("sleep", AT, BEFORE), moved(AT, LATER), moved(LATER, AT, 2)], False),
+        ([prep("sleep", AT, BEFORE), moved(AT, AT)], True),
+        ([prep("sleep", None, BEFORE), moved(AT, LATER)], False),
+    ],
+    ids=["for it", "moved since", "of the old time", "asked again", "moved back", "handed over", "time not said"],
+)
+def test_what_was_answered_for_another_time_counts_no_more(said, counts):
+    patient = known(*COURSE_BOOKED, *said)
+    assert patient.prepared(FIRST) == ({"sleep": True} if counts else {})
+    assert any(chip.text.key == "chip.prep_ok" for chip in card(patient, NOW).chips) is counts
+    found = ready_for(patient, NOW)
+    assert found is not None
+    answers = {point.label.key: point.answer.text.key for point in found.points}
+    assert answers["prep.sleep"] == ("ready.answered_ok" if counts else "ready.not_answered")
+
+
+def test_answers_that_were_kept_as_a_yes_or_no_alone_are_still_read():
+    kept = {FIRST: {"sleep": True, "solids": False}}
+    patient = known(*COURSE_BOOKED)
+    told = patient.model_copy(update={"notifications": MODELS["notifications"].model_validate({"prep": kept})})
+    assert told.prepared(FIRST) == {"sleep": True, "solids": False}
+
+
 def test_the_escorts_own_yes_shows_until_somebody_else_is_named():
     def said(by: str, escort: str = "s1.karin") -> Said:
         return "notifications", n.TransportConfirmed(

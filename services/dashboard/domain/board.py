@@ -212,10 +212,9 @@ def _session(patient: Patient, now: datetime, coming: tuple[UUID, Appointment], 
     else:
         held = ride.state == "missing"
         chips.append(Chip(phrase("chip.ride_missing" if held else "chip.ride"), "now" if held else "ok"))
-    prep = patient.notifications.prep.get(key, {})
     chips.extend(
         Chip(phrase(f"chip.prep_{'ok' if ok else 'no'}", item=phrase(f"prep.{item}")), "ok" if ok else "now")
-        for item, ok in sorted(prep.items())
+        for item, ok in sorted(patient.prepared(key).items())
     )
     if not patient.approved(now):
         chips.insert(0, Chip(phrase("chip.no_approval"), "now"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contracts.assessment import Flag
 from shared.contracts.base import Contract, Sealed
@@ -105,6 +105,8 @@ class Appointment(Contract):
     route: str | None = None
     number: int = 0
     of: int = 0
+    moved_at: datetime | None = None
+    """When it was last given another time; what was answered before that was about the old one."""
 
     @property
     def ahead(self) -> bool:
@@ -128,11 +130,25 @@ class Ride(Contract):
     """The escort said so too."""
 
 
+class Answer(Contract):
+    """What was answered about one item of the preparation, when, and for which time of the session."""
+
+    ok: bool
+    at: datetime | None = None
+    starts_at: datetime | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, kept: object) -> object:
+        """A yes or no alone is how the facts held it before they said for which time it was."""
+        return {"ok": kept} if isinstance(kept, bool) else kept
+
+
 class Notifications(Contract):
     """What was said and answered. `prep` holds the answers of each appointment by item."""
 
     rides: dict[UUID, Ride] = Field(default_factory=dict)
-    prep: dict[UUID, dict[str, bool]] = Field(default_factory=dict)
+    prep: dict[UUID, dict[str, Answer]] = Field(default_factory=dict)
     failed: dict[UUID, str] = Field(default_factory=dict)
     sent: int = 0
 
@@ -159,6 +175,15 @@ class Patient(Contract):
     def next_session(self) -> tuple[UUID, Appointment] | None:
         """The session that comes next or is being held."""
         return next((pair for pair in self.sessions() if pair[1].ahead), None)
+
+    def prepared(self, key: UUID) -> dict[str, bool]:
+        """What was answered about preparing for this appointment at the time that it has now.
+
+        After a move it is asked again, and what was said of the old time counts no more.
+        """
+        booked = self.scheduling.appointments.get(key)
+        answers = self.notifications.prep.get(key, {})
+        return {item: it.ok for item, it in answers.items() if booked is None or _for_now(it, booked)}
 
     def consultation(self) -> Appointment | None:
         """The newest consultation that was not cancelled."""
@@ -194,3 +219,9 @@ class Patient(Contract):
                 ),
             }
         )
+
+
+def _for_now(answer: Answer, booked: Appointment) -> bool:
+    if answer.starts_at not in (None, booked.starts_at):
+        return False
+    return booked.moved_at is None or (answer.at is not None and answer.at > booked.moved_at)

@@ -5,6 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.dashboard.domain.facts import (
+    Answer,
     Appointment,
     Approval,
     Assessment,
@@ -41,7 +42,7 @@ def fold(facts: Facts, event: Event, at: datetime) -> Facts:
         case Assessment():
             return _assessment(facts, event, at)
         case Scheduling():
-            return _scheduling(facts, event)
+            return _scheduling(facts, event, at)
         case Notifications():
             return _notifications(facts, event)
 
@@ -160,7 +161,7 @@ def _ended(facts: Assessment, approval_id: UUID, reason: str) -> Assessment:
     return _with(facts, approval=_with(facts.approval, ended=reason))
 
 
-def _scheduling(facts: Scheduling, event: Event) -> Scheduling:
+def _scheduling(facts: Scheduling, event: Event, at: datetime) -> Scheduling:
     match event:
         case s.ConsultationScheduled():
             return _put(
@@ -192,6 +193,7 @@ def _scheduling(facts: Scheduling, event: Event) -> Scheduling:
             known = facts.appointments.get(event.appointment_id)
             fresh = known or Appointment(kind=event.kind.value, starts_at=event.starts_at, ends_at=event.ends_at)
             told = {name: value for name in ("room_id", "provider_id", "monitor_id") if (value := getattr(event, name))}
+            told |= {"moved_at": at} if event.starts_at != event.was_at else {}  # handed to others, it is as it was
             moved = _with(fresh, standing="booked", starts_at=event.starts_at, ends_at=event.ends_at, **told)
             return _put(facts, event.appointment_id, moved)
         case s.AppointmentCancelled():
@@ -233,7 +235,8 @@ def _notifications(facts: Notifications, event: Event) -> Notifications:
         case n.TransportMissing():
             return _with(facts, rides={**facts.rides, event.appointment_id: Ride(state="missing")})
         case n.PrepConfirmed():
-            items = {**facts.prep.get(event.appointment_id, {}), event.item: event.ok}
+            answer = Answer(ok=event.ok, at=event.answered_at, starts_at=event.starts_at)
+            items = {**facts.prep.get(event.appointment_id, {}), event.item: answer}
             return _with(facts, prep={**facts.prep, event.appointment_id: items})
         case _:
             return facts

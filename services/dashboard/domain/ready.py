@@ -66,7 +66,7 @@ def _points(patient: Patient, now: datetime, key: UUID, session: Appointment, es
         ),
         Point(phrase("ready.ride"), _ride(patient, key, escort)),
     ]
-    answers = patient.notifications.prep.get(key, {})
+    answers = patient.prepared(key)
     points.extend(
         Point(
             phrase(f"prep.{item}"),
