@@ -80,6 +80,21 @@ async def test_a_birth_date_that_cannot_be_is_refused_with_its_remedy(intake, bo
     assert refused.json()["fields"][0]["remedy"]
 
 
+async def test_a_language_is_corrected_to_one_that_the_clinic_speaks(intake):
+    patient = await new(intake, 45, name="Maya")
+    for wrong in ("fr", None):
+        refused = await call(intake, "PATCH", f"/patients/{patient}", json={"language": wrong})
+        assert (refused.status_code, refused.json()["fields"][0]["name"]) == (422, "language")
+        assert refused.json()["fields"][0]["remedy"]
+    assert (await call(intake, "PATCH", f"/patients/{patient}", json={"language": "es"})).status_code == 204
+    _, updated = (await intake.events(patient))[-1]
+    assert (updated["changed"], updated["language"]) == (["language"], "es")
+    before = await intake.names(patient)
+    again = await call(intake, "PATCH", f"/patients/{patient}", json={"language": "es", "name": "Maya"})
+    assert (again.status_code, await intake.names(patient)) == (204, before)
+    assert (await call(intake, "GET", f"/patients/{patient}")).json()["language"] == "es"
+
+
 async def test_a_correction_to_a_number_that_said_stop_sends_it_no_text(intake):
     await intake.text("STOP", number(33))
     patient = await new(intake, 34)

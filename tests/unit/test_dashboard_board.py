@@ -249,6 +249,31 @@ def test_ready_names_every_point_with_its_answer():
     ]
 
 
+def corrected(*changed: str, channel: i.Channel | None = None) -> Said:
+    return "intake", i.LeadUpdated(patient_id=WHO, changed=changed, channel=channel)
+
+
+@pytest.mark.parametrize(
+    ("event", "stage"),
+    [
+        (corrected("name"), Stage.CLOSED),
+        (corrected("reopened"), Stage.NEW),
+        (corrected("answer_due", channel=i.Channel.WEB), Stage.NEW),
+    ],
+    ids=["corrected", "reopened", "made contact"],
+)
+def test_who_is_closed_comes_back_by_making_contact_and_not_by_a_correction(event, stage):
+    assert card(known(lead(), ("intake", CLOSED), event), NOW).stage is stage
+
+
+def test_a_name_or_birthday_that_staff_emptied_is_gone_from_the_board():
+    told = i.LeadUpdated(patient_id=WHO, changed=("name", "date_of_birth"), name=SEALED, date_of_birth=SEALED)
+    there = known(lead(), ("intake", told))
+    assert (there.intake.name, there.intake.date_of_birth) == (SEALED, SEALED)
+    emptied = known(lead(), ("intake", told), corrected("name")).intake
+    assert (emptied.name, emptied.date_of_birth) == (None, SEALED)
+
+
 def prep(item: str, starts: datetime | None, answered: datetime = NOW) -> Said:
     return "notifications", n.PrepConfirmed(
         patient_id=WHO, appointment_id=FIRST, starts_at=starts, item=item, ok=True, answered_at=answered

@@ -70,8 +70,11 @@ def _intake(facts: Intake, event: Event, at: datetime) -> Intake:
         case i.LeadUpdated():
             names = ("name", "contact", "has_phone", "has_email", "language", "date_of_birth", "message", "answer_due")
             told = {name: value for name in names if (value := getattr(event, name)) is not None}
+            told |= dict.fromkeys({"name", "date_of_birth"} & set(event.changed) - set(told))  # what staff emptied
             door = {"said_by": event.channel.value} if event.message and event.channel else {}
-            return _with(facts, closed=None, **told, **door)
+            # Who makes contact again is followed again; a number that staff corrected is no contact.
+            closed = None if "reopened" in event.changed or event.channel else facts.closed
+            return _with(facts, closed=closed, **told, **door)
         case i.LeadClosed():
             return _with(facts, closed=event.reason)
         case i.MessageReceived():

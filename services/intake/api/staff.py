@@ -16,7 +16,7 @@ from services.intake.handlers import kept, leads, people, vagaro
 from services.intake.reading import Raw, read, read_born, read_email, read_phone
 from services.intake.repository.merges import Merged
 from services.intake.settings import IntakeSettings
-from shared.contracts.base import Code
+from shared.contracts.base import Code, Language
 from shared.contracts.intake import ConsentKind
 from shared.contracts.submissions import Line, Submission
 from shared.http.auth import Staff, staff
@@ -67,7 +67,7 @@ class PatientOut(BaseModel):
 
 
 class Correction(BaseModel):
-    """Only what is named changes; null empties a field."""
+    """Only what is named changes; null empties a field, but for `language`, which is one that the clinic speaks."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,6 +75,7 @@ class Correction(BaseModel):
     phone: Line | None = None
     email: Line | None = None
     date_of_birth: date | None = None
+    language: Language | None = None
 
 
 class Closing(BaseModel):
@@ -140,10 +141,9 @@ async def patient(patient_id: UUID, service: ServiceDep, who: Reader) -> Patient
 async def correct(patient_id: UUID, body: Correction, service: ServiceDep, who: FrontDesk) -> None:
     """Correct contact details."""
     new = _details(body, service)
+    named = tuple(sorted(body.model_fields_set - {"language"}))
     try:
-        await attempt(
-            service, who.actor, lambda uow: people.correct(uow, patient_id, new, tuple(sorted(body.model_fields_set)))
-        )
+        await attempt(service, who.actor, lambda uow: people.correct(uow, patient_id, new, named, body.language))
     except people.UnknownPatient as error:
         raise _unknown() from error
     except people.AddressTaken as error:
@@ -282,6 +282,8 @@ def _details(body: Correction, service: Service) -> Details:
     phone = one("phone", body.phone, lambda raw: read_phone(raw, service.clinic.country))
     email = one("email", body.email, read_email)
     born = one("date_of_birth", body.date_of_birth, lambda day: read_born(day, service.clinic, service.clock.now()))
+    if "language" in body.model_fields_set and body.language not in service.clinic.languages:
+        wrong.append(Wrong("language", "unknown"))
     if wrong:
         raise unusable(wrong)
     return Details(clean_line(body.name or "") or None, phone, email, born)

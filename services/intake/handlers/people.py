@@ -80,8 +80,10 @@ async def read(uow: UnitOfWork, patient_id: UUID) -> Person:
     return Person(patient, details, given, opted_out, tuple(merged))
 
 
-async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tuple[str, ...]) -> None:
-    """A member of staff corrects what `changed` names; None empties a field.
+async def correct(
+    uow: UnitOfWork, patient_id: UUID, new: Details, changed: tuple[str, ...], language: str | None = None
+) -> None:
+    """A member of staff corrects what `changed` names; None empties a field. `language`: what they are spoken to in.
 
     Raises:
         UnknownPatient
@@ -90,21 +92,23 @@ async def correct(uow: UnitOfWork, patient_id: UUID, new: Details, changed: tupl
     patient, known = await _open(uow, patient_id, lock=True)
     patient_id = patient.id
     values = {name: getattr(new, name) for name in changed if getattr(new, name) != getattr(known, name)}
-    if not values:
+    spoken = language or patient.language
+    if not values and spoken == patient.language:
         return
     details = replace(known, **values)
     for kind in ("email", "phone"):
         if kind in values:
             await _move_point(uow, patient_id, kind, values[kind])
     box = await uow.keys.box(patient_id)
-    saved, named = replace(patient, details=seal_details(box, details)), tuple(values)
+    saved = replace(patient, details=seal_details(box, details), language=spoken)
+    written = named = (*values, "language") if spoken != patient.language else tuple(values)
     if values.get("phone"):
         await heed_stop(uow, patient_id, details.phone, Channel.API)
         saved, moved = moved_to(uow, saved, details.phone)
         named += moved
     await patients.save_patient(uow.conn, saved, uow.now)
     uow.publish(lead_updated(box, saved, details, named))
-    await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(values)})
+    await audit(uow, action="write", what="contact", subject=patient_id, detail={"changed": sorted(written)})
 
 
 async def stop(uow: UnitOfWork, patient_id: UUID, kind: ConsentKind) -> None:
