@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from shared.contracts.intake import LeadMerged
 from tests.support.dashboard import Desk
 from tests.support.intake import Intake
 from tests.support.waiting import eventually
@@ -170,6 +171,22 @@ async def test_a_treated_patients_chart_is_refused_with_the_date(intake, desk):
             assert title in refused.text
             assert "kept by law until 20" in refused.text
     assert "PatientErased" not in await intake.names(patient)
+
+
+async def test_nothing_is_done_to_a_merged_contact_under_the_name_of_who_they_are(intake, desk):
+    patient = await somebody(intake, desk, name="Wei Zhang", email=f"wei.{uuid4().hex}@example.org")
+    absorbed = await somebody(intake, desk, name="W. Zhang", email=f"w.{uuid4().hex}@example.org")
+    async with intake.running.service.transaction(actor="staff:dana") as uow:
+        uow.publish(LeadMerged(patient_id=UUID(patient), absorbed_id=UUID(absorbed), reason="same-person"))
+    live = desk.running.service.state.live
+    await eventually(lambda: live.survivor(UUID(absorbed)), equals=UUID(patient), timeout=30)
+    before = await intake.names(absorbed)
+    for person, page in (("dana", "details"), ("dana", "close"), ("ops", "erase")):
+        async with await desk.as_staff(person) as browser:
+            path = f"/patients/{absorbed}/{page}"
+            sent = [await browser.get(path), await browser.post(path, data={"name": "W. Z.", "reason": "other"})]
+            assert {it.headers["location"] for it in sent} == {f"/patients/{patient}/{page}"}
+    assert await intake.names(absorbed) == before
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,8 @@ REASONS = ("unreachable", "no_reply", "not_interested", "other")
 @router.get("/details")
 async def form(patient_id: UUID, request: Request, who: Desk, service: ServiceDep) -> Response:
     """What is known, to be corrected; the reading is on record."""
-    survivor = (await _live(request)).survivor(patient_id)
-    if survivor != patient_id:
-        return done(f"/patients/{survivor}/details")
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     known = await call(request, who, "intake", "GET", f"/api/v1/patients/{patient_id}")
     values = {name: str(known[name] or "") for name in FIELDS}
     return await _details(request, service, who, patient_id, values, values)
@@ -46,6 +45,8 @@ async def form(patient_id: UUID, request: Request, who: Desk, service: ServiceDe
 @router.post("/details")
 async def correct(patient_id: UUID, request: Request, who: Desk, service: ServiceDep) -> Response:
     """Send what was changed."""
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     given = await request.form()
     values = {name: str(given.get(name) or "").strip() for name in FIELDS}
     was = {name: str(given.get(WAS + name) or "") for name in FIELDS}
@@ -61,12 +62,16 @@ async def correct(patient_id: UUID, request: Request, who: Desk, service: Servic
 @router.get("/close")
 async def ask_why(patient_id: UUID, request: Request, who: Desk, service: ServiceDep) -> Response:
     """What it means to follow somebody no further, and the reasons."""
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     return await _closing(request, service, who, patient_id)
 
 
 @router.post("/close")
 async def close(patient_id: UUID, request: Request, who: Desk, service: ServiceDep) -> Response:
     """Follow them no further, because."""
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     reason = str((await request.form()).get("reason") or "")
     try:
         if reason not in REASONS:
@@ -80,12 +85,16 @@ async def close(patient_id: UUID, request: Request, who: Desk, service: ServiceD
 @router.get("/erase")
 async def ask(patient_id: UUID, request: Request, who: Eraser) -> Response:
     """What is destroyed, and what stays."""
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     return await _erasing(request, who, patient_id)
 
 
 @router.post("/erase")
 async def erase(patient_id: UUID, request: Request, who: Eraser) -> Response:
     """Forget them, for good."""
+    if elsewhere := await _elsewhere(request, patient_id):
+        return elsewhere
     try:
         await call(request, who, "intake", "POST", f"/api/v1/patients/{patient_id}/erase")
     except Problem as problem:
@@ -169,9 +178,16 @@ async def _live(request: Request) -> Live:
     return live
 
 
+async def _elsewhere(request: Request, patient_id: UUID) -> Response | None:
+    """The same page of the person they are, where this contact was merged: nothing is done to it under their name."""
+    survivor = (await _live(request)).survivor(patient_id)
+    page = request.url.path.rpartition("/")[2]
+    return None if survivor == patient_id else done(f"/patients/{survivor}/{page}")
+
+
 async def _person(request: Request, patient_id: UUID) -> Person:
     live = await _live(request)
-    person = live.people.get(live.survivor(patient_id))
+    person = live.people.get(patient_id)
     if person is None or person.patient.intake.erased:
         raise NotFound("Nobody with this id is on the board.", remedy="Go back to the board.")
     return person
