@@ -1,10 +1,13 @@
 """The dashboard owns nothing: dropped and rebuilt from the producers' logs, it is the same."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from shared.contracts import intake as i
+from shared.contracts import notifications as n
+from shared.contracts import scheduling as s
 from shared.ids import new_id
 from tests.support.dashboard import Producers
 from tests.support.patients import Cast
@@ -55,6 +58,50 @@ async def test_what_an_older_read_model_lacks_is_added_by_its_migration(fresh_wo
         await owner.execute("set search_path = dashboard")
         await owner.execute("update facts set facts = facts - 'said_by'")
         await owner.execute((MIGRATIONS / "0111_said_by.sql").read_text())
+    assert await _read_model(fresh_world) == today
+
+
+OLDER = """
+update facts set facts = jsonb_set(facts, '{prep}', (
+    select jsonb_object_agg(v.key, (select jsonb_object_agg(a.key, a.value -> 'ok') from jsonb_each(v.value) a))
+      from jsonb_each(facts -> 'prep') v))
+ where source = 'notifications' and facts ? 'prep';
+update facts set facts = jsonb_set(facts, '{appointments}', (
+    select jsonb_object_agg(v.key, v.value - 'moved_at') from jsonb_each(facts -> 'appointments') v))
+ where source = 'scheduling' and facts ? 'appointments'
+"""
+"""The facts as they were before they said for which time of a session its preparation was answered."""
+
+
+async def test_for_which_time_preparation_was_answered_is_added_by_its_migration(fresh_world, eventually):
+    at = datetime.now(UTC)
+    async with Producers.of(fresh_world) as producers, fresh_world.start("dashboard"):
+        who, (first, second) = await Cast(producers).approved("Grace Bell", days=(2, 5))
+        answers = [
+            n.PrepConfirmed(patient_id=who, appointment_id=one, starts_at=when, item=item, ok=ok, answered_at=at)
+            for one, when, item, ok in (
+                (first, at, "sleep", True), (first, None, "calm", True), (second, at, "sleep", True),
+                (second, at, "sleep", False),
+            )
+        ]  # fmt: skip
+        moves = [
+            s.AppointmentRescheduled(
+                patient_id=who, appointment_id=one, kind=s.AppointmentKind.SESSION, revision=1, was_at=at,
+                starts_at=at + later, ends_at=at + timedelta(hours=5), zone="UTC", reason="clinic",
+            )
+            for one, later in ((first, timedelta(hours=2)), (second, timedelta()))
+        ]  # fmt: skip
+        await producers.say("notifications", *answers)
+        await producers.say("scheduling", *moves)
+        published = await _published(fresh_world)
+        await eventually(lambda: _taken(fresh_world), equals=published, timeout=60)
+    today = await _read_model(fresh_world)
+    assert sum(facts.count("moved_at") for _, _, facts in today["facts"]) == 1
+    async with fresh_world.connection() as owner:
+        await owner.execute("set search_path = dashboard")
+        await owner.execute(OLDER)
+        assert await _read_model(fresh_world) != today
+        await owner.execute((MIGRATIONS / "0112_prepared_for.sql").read_text())
     assert await _read_model(fresh_world) == today
 
 
