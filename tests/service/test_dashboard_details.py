@@ -161,6 +161,17 @@ async def test_operations_erase_and_the_front_desk_passes_the_address_on(world, 
         await eventually(lambda: live.name(UUID(patient)), equals="", timeout=30)
 
 
+async def test_what_is_erased_with_somebody_is_said_before(intake, desk):
+    one = await somebody(intake, desk, name="Joined Jo", phone="+18015593060")
+    other = await somebody(intake, desk, name="Joined J.", phone="+18015593061")
+    path = f"/api/v1/patients/{one}/merge"
+    answer = await intake.http.post(path, json={"absorbed_id": other}, headers=intake.running.as_staff("dana"))
+    assert answer.status_code == 204, answer.text
+    await eventually(lambda: UUID(other) in desk.running.service.state.live.family(UUID(one)), timeout=30)
+    async with await desk.as_staff("ops") as browser:
+        assert "joined with theirs is erased with it" in (await browser.get(f"/patients/{one}/erase")).text
+
+
 async def test_a_treated_patients_chart_is_refused_with_the_date(intake, desk):
     patient = await somebody(intake, desk, name="Treated Tom", phone="+18015593050")
     await intake.rows("update patients set treated_at = '2026-11-02T12:00Z' where id = $1", UUID(patient))

@@ -153,7 +153,8 @@ async def _closing(
 async def _erasing(request: Request, who: Staff, patient_id: UUID, problem: Problem | None = None) -> Response:
     person = await _person(request, patient_id)
     back = f"/patients/{patient_id}/details" if "front_desk" in who.roles else "/"
-    return await _show(request, who, "details_erase.html", person, problem, back=back)
+    joined = len(live_of(request).family(patient_id)) - 1
+    return await _show(request, who, "details_erase.html", person, problem, back=back, joined=joined)
 
 
 async def _show(
