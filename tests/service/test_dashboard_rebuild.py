@@ -73,6 +73,38 @@ update facts set facts = jsonb_set(facts, '{appointments}', (
 """The facts as they were before they said for which time of a session its preparation was answered."""
 
 
+RIDES_OLDER = """
+update facts set facts = jsonb_set(facts, '{rides}', (
+    select jsonb_object_agg(v.key, v.value - 'at' - 'starts_at') from jsonb_each(facts -> 'rides') v))
+ where source = 'notifications' and facts ? 'rides'
+"""
+
+
+async def test_for_which_time_a_ride_was_told_is_added_by_its_migration(fresh_world, eventually):
+    at = datetime.now(UTC)
+    async with Producers.of(fresh_world) as producers, fresh_world.start("dashboard"):
+        who, (first, second) = await Cast(producers).approved("Grace Bell", days=(2, 5))
+        told = [
+            n.TransportConfirmed(
+                patient_id=who, appointment_id=first, by="patient", confirmed_at=at - timedelta(hours=1)
+            ),
+            n.TransportConfirmed(patient_id=who, appointment_id=first, starts_at=at, by="staff", confirmed_at=at),
+            n.TransportConfirmed(patient_id=who, appointment_id=second, starts_at=at, by="staff", confirmed_at=at),
+            n.TransportMissing(patient_id=who, appointment_id=second, starts_at=at, cut_off_at=at),
+        ]
+        await producers.say("notifications", *told)
+        published = await _published(fresh_world)
+        await eventually(lambda: _taken(fresh_world), equals=published, timeout=60)
+    today = await _read_model(fresh_world)
+    assert sum(facts.count("starts_at") for _, source, facts in today["facts"] if source == "notifications") == 2
+    async with fresh_world.connection() as owner:
+        await owner.execute("set search_path = dashboard")
+        await owner.execute(RIDES_OLDER)
+        assert await _read_model(fresh_world) != today
+        await owner.execute((MIGRATIONS / "0113_rides_for.sql").read_text())
+    assert await _read_model(fresh_world) == today
+
+
 async def test_for_which_time_preparation_was_answered_is_added_by_its_migration(fresh_world, eventually):
     at = datetime.now(UTC)
     async with Producers.of(fresh_world) as producers, fresh_world.start("dashboard"):

@@ -314,6 +314,50 @@ def test_what_was_answered_for_another_time_counts_no_more(said, counts):
     assert answers["prep.sleep"] == ("ready.answered_ok" if counts else "ready.not_answered")
 
 
+def taken_home(starts: datetime | None, confirmed: datetime = NOW, by: str = "patient") -> Said:
+    return "notifications", n.TransportConfirmed(
+        patient_id=WHO, appointment_id=FIRST, starts_at=starts, escort="s1.karin", by=by, confirmed_at=confirmed
+    )
+
+
+def nobody(starts: datetime) -> Said:
+    return "notifications", n.TransportMissing(
+        patient_id=WHO, appointment_id=FIRST, starts_at=starts, cut_off_at=starts - timedelta(hours=12)
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ([taken_home(AT, BEFORE)], "ready.ride_with"),
+        ([taken_home(AT, BEFORE), moved(AT, LATER)], "ready.ride_open"),
+        ([moved(AT, LATER), taken_home(AT, AFTER)], "ready.ride_open"),
+        ([moved(AT, LATER), taken_home(LATER, AFTER)], "ready.ride_with"),
+        ([taken_home(AT, BEFORE), moved(AT, LATER), moved(LATER, AT, 2)], "ready.ride_open"),
+        ([taken_home(AT, BEFORE), moved(AT, AT)], "ready.ride_with"),
+        ([taken_home(None, BEFORE), moved(AT, LATER)], "ready.ride_open"),
+        ([nobody(AT)], "ready.ride_missing"),
+        ([nobody(AT), moved(AT, LATER)], "ready.ride_open"),
+        ([moved(AT, LATER), nobody(LATER)], "ready.ride_missing"),
+    ],
+)
+def test_a_ride_that_was_told_for_another_time_counts_no_more(said, shown):
+    """Scheduling holds the session until somebody is named for the new time; the board says so."""
+    patient = known(*COURSE_BOOKED, *said)
+    found = ready_for(patient, NOW, "Karin")
+    assert found is not None
+    assert next(point.answer.text.key for point in found.points if point.label.key == "ready.ride") == shown
+    chips = {"ready.ride_with": "chip.ride", "ready.ride_open": "chip.ride_open"}
+    assert chips.get(shown, "chip.ride_missing") in {chip.text.key for chip in card(patient, NOW).chips}
+
+
+def test_who_agreed_to_come_at_another_time_has_not_agreed_to_this_one():
+    said = [taken_home(AT, BEFORE), taken_home(AT, BEFORE, by="escort"), moved(AT, LATER), taken_home(LATER, AFTER)]
+    found = ready_for(known(*COURSE_BOOKED, *said), NOW, "Karin")
+    assert found is not None
+    assert "ready.ride_with" in {point.answer.text.key for point in found.points}
+
+
 def test_answers_that_were_kept_as_a_yes_or_no_alone_are_still_read():
     kept = {FIRST: {"sleep": True, "solids": False}}
     patient = known(*COURSE_BOOKED)

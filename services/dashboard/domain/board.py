@@ -205,7 +205,7 @@ def _course(patient: Patient, now: datetime) -> Card:
 def _session(patient: Patient, now: datetime, coming: tuple[UUID, Appointment], done: int) -> Card:
     key, session = coming
     values = {"number": session.number, "of": session.of, "route": phrase(f"route.{session.route or 'im'}")}
-    ride = patient.notifications.rides.get(key)
+    ride = patient.ride(key)
     chips = []
     if ride is None:
         chips.append(Chip(phrase("chip.ride_open"), "due" if session.starts_at - now < 2 * DAY else ""))
@@ -234,7 +234,7 @@ def _session(patient: Patient, now: datetime, coming: tuple[UUID, Appointment], 
 
 def _open_before(patient: Patient, now: datetime, key: UUID, session: Appointment) -> Phrase:
     """What stands between somebody and their session, the gravest first; what is not due yet is not told."""
-    ride = patient.notifications.rides.get(key)
+    ride = patient.ride(key)
     near = session.starts_at - now < 2 * DAY
     if session.standing != "booked":
         return phrase("why.here")

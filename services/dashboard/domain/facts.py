@@ -122,12 +122,15 @@ class Scheduling(Contract):
 
 
 class Ride(Contract):
-    """The way home after an appointment."""
+    """The way home after an appointment: what was said of it, when, and for which time of the session."""
 
     state: Literal["confirmed", "missing"]
     escort: Sealed | None = None
     agreed: bool = False
     """The escort said so too."""
+    at: datetime | None = None
+    """When it was confirmed; one that is missing says no more than for which time."""
+    starts_at: datetime | None = None
 
 
 class Answer(Contract):
@@ -185,6 +188,11 @@ class Patient(Contract):
         answers = self.notifications.prep.get(key, {})
         return {item: it.ok for item, it in answers.items() if booked is None or _for_now(it, booked)}
 
+    def ride(self, key: UUID) -> Ride | None:
+        """The way home after this appointment at the time that it has now; None while nothing was said of it."""
+        booked, ride = self.scheduling.appointments.get(key), self.notifications.rides.get(key)
+        return ride if ride is None or booked is None or _for_now(ride, booked) else None
+
     def consultation(self) -> Appointment | None:
         """The newest consultation that was not cancelled."""
         every = self.scheduling.appointments.values()
@@ -221,7 +229,9 @@ class Patient(Contract):
         )
 
 
-def _for_now(answer: Answer, booked: Appointment) -> bool:
-    if answer.starts_at not in (None, booked.starts_at):
+def _for_now(said: Answer | Ride, booked: Appointment) -> bool:
+    if said.starts_at not in (None, booked.starts_at):
         return False
-    return booked.moved_at is None or (answer.at is not None and answer.at > booked.moved_at)
+    if booked.moved_at is None:
+        return True
+    return said.starts_at is not None if said.at is None else said.at > booked.moved_at

@@ -232,11 +232,20 @@ def _notifications(facts: Notifications, event: Event) -> Notifications:
             return _with(facts, failed={**facts.failed, event.message_id: event.reason})
         case n.TransportConfirmed():
             had = facts.rides.get(event.appointment_id)
-            same = had is not None and had.agreed and had.escort == event.escort
-            ride = Ride(state="confirmed", escort=event.escort, agreed=same or event.by == "escort")
+            same = (
+                had is not None and had.agreed and (had.escort, had.starts_at) == (event.escort, event.starts_at)
+            )  # of another time, whoever comes has not said it
+            ride = Ride(
+                state="confirmed",
+                escort=event.escort,
+                agreed=same or event.by == "escort",
+                at=event.confirmed_at,
+                starts_at=event.starts_at,
+            )
             return _with(facts, rides={**facts.rides, event.appointment_id: ride})
         case n.TransportMissing():
-            return _with(facts, rides={**facts.rides, event.appointment_id: Ride(state="missing")})
+            missing = Ride(state="missing", starts_at=event.starts_at)
+            return _with(facts, rides={**facts.rides, event.appointment_id: missing})
         case n.PrepConfirmed():
             answer = Answer(ok=event.ok, at=event.answered_at, starts_at=event.starts_at)
             items = {**facts.prep.get(event.appointment_id, {}), event.item: answer}

@@ -89,7 +89,7 @@ def _place(item: str) -> int:
 
 
 def _ride(patient: Patient, key: UUID, escort: str) -> Chip:
-    ride = patient.notifications.rides.get(key)
+    ride = patient.ride(key)
     if ride is None:
         return Chip(phrase("ready.ride_open"), "due")
     if ride.state == "missing":

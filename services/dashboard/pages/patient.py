@@ -168,7 +168,7 @@ def _called(facts: Patient, box: Box | None) -> str:
 
 def _escort(facts: Patient, box: Box | None) -> str:
     coming = facts.next_session()
-    ride = facts.notifications.rides.get(coming[0]) if coming else None
+    ride = facts.ride(coming[0]) if coming else None
     return opened(box, ride.escort) if ride else ""
 
 
