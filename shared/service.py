@@ -52,6 +52,7 @@ RELAY_AGE_LIMIT_SECONDS = 30.0
 NOT_FOR_REQUESTS = frozenset({"broker", "consumer", "relay"})
 """Parts without which requests are answered all the same: what they change is kept, and told later."""
 DECISIONS_EVERY_SECONDS = 2.0
+AWAY_SECONDS = 2.0
 
 
 class Service:
@@ -285,8 +286,15 @@ class Service:
 
 
 async def _read(service: Service) -> None:
+    """Begin to read as soon as there is a broker with topics."""
     assert service.consumer is not None
-    await service.consumer.start()
+    while True:
+        try:
+            await service.consumer.start()
+        except BrokerAway:
+            await asyncio.sleep(AWAY_SECONDS)
+        else:
+            return
 
 
 async def _seal_audit(service: Service) -> None:
