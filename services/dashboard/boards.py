@@ -185,7 +185,7 @@ class Boards:
         with self.live.listening(None) as listener:
             while True:
                 self._tell(service.clock.now())
-                if monotonic() - written >= AHEAD_SECONDS:
+                if monotonic() - written >= AHEAD_SECONDS and not (self._written and self.live.rushed):
                     written = monotonic()
                     await self._write_ahead(views, service)
                     self._written = True

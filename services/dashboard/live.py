@@ -67,6 +67,8 @@ class Live:
         self.cursor = 0
         self.revision = 0
         """Counts what was taken over, for those who keep something made of it."""
+        self.rushed = False
+        """More changes at once than anybody could look at: the past is being read again."""
         self.touched: set[UUID] = set()
         """Who in `people` is new, another or gone; emptied by the one who keeps them in order."""
         self._alone: dict[UUID, Patient] = {}
@@ -101,7 +103,8 @@ class Live:
                 self.cursor, seen = changes.cursor, changes.rows
                 if fresh:
                     self._wake(touched)
-                if len(touched) > MANY:
+                self.rushed = len(touched) > MANY
+                if self.rushed:
                     await asyncio.sleep(min(REST_TIMES * (monotonic() - began), REST_SECONDS))
                 if monotonic() - swept > SWEEP_SECONDS:
                     swept = monotonic()
