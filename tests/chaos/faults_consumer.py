@@ -1,6 +1,7 @@
 """A consumer killed where it hurts most: with its transaction open, and between its commit and its offset's.
 
-A lock on a table that it needs there holds it in the place, so that it is killed there and nowhere else.
+A lock on a table that it needs there holds it in the place, so that it is killed there and nowhere else. Where it meets
+the lock in another place, as when it parks what came too early, it is let go and held again.
 """
 
 import random
@@ -24,7 +25,10 @@ select exists (select from pg_stat_activity
                 where application_name = $1 and wait_event_type = 'Lock' and query ~ 'insert into inbox')
 """
 LAST_MOVE = "select coalesce(max(n), 0) from chaos.moves"
-MOVED = "select source, subject, sequence from chaos.moves where consumer = $1 and n > $2"
+# A subject whose first event is parked gets a position of 0 that nothing has moved.
+MOVED = "select source, subject, sequence from chaos.moves where consumer = $1 and n > $2 and sequence > prior"
+HOLD_SECONDS = 5.0
+HOLDS = 8
 
 
 class KilledInPlace(Fault):
@@ -43,15 +47,22 @@ class KilledInPlace(Fault):
     async def inject(self, arena: Arena) -> None:
         conn = await arena.connect()
         try:
-            async with conn.transaction():
-                await conn.execute(fill(self.hold, consumer=self.victim))
-                await self.reached(arena, conn)
-                arena.kill_now(self.victim)
+            for left in reversed(range(HOLDS)):
+                async with conn.transaction():
+                    await conn.execute(fill(self.hold, consumer=self.victim))
+                    try:
+                        await self.reached(arena, conn, HOLD_SECONDS)
+                    except AssertionError:
+                        if not left:
+                            raise
+                        continue
+                    arena.kill_now(self.victim)
+                    return
         finally:
             conn.terminate()
 
-    async def reached(self, arena: Arena, conn: asyncpg.Connection) -> None:
-        """Until the victim stands where it is to die."""
+    async def reached(self, arena: Arena, conn: asyncpg.Connection, seconds: float) -> None:
+        """Until the victim stands where it is to die; fails where it doesn't get there in time."""
         raise NotImplementedError
 
 
@@ -61,11 +72,11 @@ class KillInBatch(KilledInPlace):
     name = "kill -9 in mid-batch"
     hold = NO_POSITION_MOVES
 
-    async def reached(self, arena: Arena, conn: asyncpg.Connection) -> None:
+    async def reached(self, arena: Arena, conn: asyncpg.Connection, seconds: float) -> None:
         async def waits() -> bool:  # by another connection: within a transaction activity is looked up once
             return bool((await arena.fetch(WAITS, self.victim))[0][0])
 
-        await eventually(waits, timeout=30, every=0.01)
+        await eventually(waits, timeout=seconds, every=0.01)
 
 
 class KillBeforeOffset(KilledInPlace):
@@ -93,7 +104,7 @@ class KillBeforeOffset(KilledInPlace):
                 self._repeated.add(record.key)
         assert self._repeated, f"{self.victim} had committed its offsets"
 
-    async def reached(self, arena: Arena, conn: asyncpg.Connection) -> None:
+    async def reached(self, arena: Arena, conn: asyncpg.Connection, seconds: float) -> None:
         last = await conn.fetchval(LAST_MOVE)
 
         async def committed() -> bool:
@@ -101,4 +112,4 @@ class KillBeforeOffset(KilledInPlace):
                 self._moved.add((NAME[row["source"]], str(row["subject"]), row["sequence"]))
             return bool(self._moved)
 
-        await eventually(committed, timeout=30, every=0.005)
+        await eventually(committed, timeout=seconds, every=0.005)
