@@ -1,7 +1,7 @@
 """Putting an event log on its topic, and services of two lines that read it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,8 +11,7 @@ from shared.consuming import Consumes
 from shared.contracts.base import SOURCES, Source
 from shared.contracts.topics import PARTITIONS, events_of
 from shared.db.pool import connect
-from shared.eventlog.cursor import Row
-from shared.eventlog.publishing import Publisher
+from shared.eventlog.publishing import Batches, Publisher
 from shared.eventlog.relay import Relay
 from shared.service import Service
 from shared.settings import ServiceSettings
@@ -34,9 +33,9 @@ class Counting(Publisher):
         self._missing = expected
         self.done = asyncio.Event()
 
-    async def publish(self, rows: Sequence[Row]) -> None:
-        await super().publish(rows)
-        self._missing -= len(rows)
+    async def put(self, made: Batches) -> None:
+        await super().put(made)
+        self._missing -= sum(batch.record_count() for batches in made.values() for batch in batches)
         if self._missing <= 0:
             self.done.set()
 

@@ -52,7 +52,8 @@ select w.*, present.upper::text, present.upper_at
     offset 0) w on true
  order by w.id limit $5
 """
-# A window larger than a page is mostly the log itself, so the rest of it is read along the primary key.
+# A window larger than a page is mostly the log itself, so the rest of it is read along the primary key, and all of one
+# that starts from nothing.
 NEXT_PAGE = """
 select id, at, event_id::text, subject::text, sequence, partition, type, time, actor, correlation::text,
        causation::text, traceparent, body
@@ -72,6 +73,7 @@ select id, at, event_id::text, subject::text, sequence, partition, type, time, a
  where id > $1 and id <= $2 and at >= $3::timestamptz - interval '1 day'
  order by id limit $4
 """
+PRESENT = "select pg_current_snapshot()::text, clock_timestamp()"
 REQUESTS = """
 select id, subject, from_sequence, from_at, until_at, type, after_id from replay_requests
  where done_at is null order by id limit 100
@@ -231,18 +233,20 @@ async def window(conn: asyncpg.Connection, at: Cursor, page: int) -> tuple[Curso
     Where the cursor has no upper snapshot the present one is taken: it is in the cursor that comes back.
     """
     rows: list[asyncpg.Record] = []
-    if at.cursor == FROM_NOTHING and at.after_id < at.settled:
-        rows = await conn.fetch(SETTLED_PAGE, at.after_id, at.settled, at.cursor_at, page)
-    if at.after_id and at.upper is not None:
+    if at.cursor == FROM_NOTHING:
+        if at.upper is None:
+            upper, upper_at = await conn.fetchrow(PRESENT)
+            at = replace(at, upper=upper, upper_at=upper_at, after_id=0)
+        if at.after_id < at.settled:
+            rows = await conn.fetch(SETTLED_PAGE, at.after_id, at.settled, at.cursor_at, page)
+    if at.upper is not None and (at.after_id or at.cursor == FROM_NOTHING):
         if len(rows) < page:
             after = max(at.after_id, at.settled)
             rows += await conn.fetch(NEXT_PAGE, at.cursor, at.upper, after, at.cursor_at, page - len(rows))
         return at, [Row._make(row) for row in rows]
-    first = await conn.fetch(FIRST_PAGE, at.cursor, at.upper, at.settled, at.cursor_at, max(1, page - len(rows)))
+    first = await conn.fetch(FIRST_PAGE, at.cursor, at.upper, at.settled, at.cursor_at, page)
     at = replace(at, upper=first[0]["upper"], upper_at=at.upper_at or first[0]["upper_at"], after_id=0)
-    found = [Row._make(row) for row in rows]
-    if len(found) < page and first[0]["id"] is not None:
-        found += [Row._make(row[: len(Row._fields)]) for row in first]
+    found = [] if first[0]["id"] is None else [Row._make(row[: len(Row._fields)]) for row in first]
     return at, found
 
 

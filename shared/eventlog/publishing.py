@@ -1,12 +1,12 @@
 """Rows of the event log as Kafka records: batches per partition, each awaited before its successor.
 
-The promise: when `publish` returns, the broker has acknowledged every row on all in-sync replicas; when it raises,
-no row of a partition has been acknowledged before its predecessors.
+The promise: when `put` returns, the broker has acknowledged every row on all in-sync replicas; when it raises, no row
+of a partition has been acknowledged before its predecessors.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -17,6 +17,8 @@ from shared.eventlog.cursor import Row
 
 BATCH_BYTES = 512 * 1024
 REQUEST_TIMEOUT_MS = 10_000
+Batches = Mapping[int, Sequence[BatchBuilder]]
+"""By partition, each partition's in order."""
 
 
 class Publisher:
@@ -56,34 +58,47 @@ class Publisher:
             await producer.stop()
 
     async def publish(self, rows: Sequence[Row]) -> None:
-        """Send rows in order per partition and wait for all acknowledgements.
+        """Make the rows' batches and put them.
 
         Raises:
             KafkaError: the broker did not take some of them.
         """
-        if not rows:
-            return
+        await self.put(await self.make(rows))
+
+    async def make(self, rows: Sequence[Row]) -> Batches:
+        """The rows as batches, in order per partition; others of this process come by meanwhile."""
+        producer = self._producer
+        assert producer is not None, "start() comes before make()"
         partitions: dict[int, list[Row]] = defaultdict(list)
         for row in rows:
             partitions[row.partition].append(row)
+        made: dict[int, list[BatchBuilder]] = {}
+        for partition, own in partitions.items():
+            batches = made[partition] = [producer.create_batch()]
+            for row in own:
+                if not self._append(batches[-1], row):
+                    batches.append(producer.create_batch())
+                    self._append(batches[-1], row)
+            for batch in batches:
+                batch.close()
+            await asyncio.sleep(0)
+        return made
+
+    async def put(self, made: Batches) -> None:
+        """Send batches and wait for all acknowledgements; the next are put when these have arrived.
+
+        Raises:
+            KafkaError: the broker did not take some of them.
+        """
         async with asyncio.TaskGroup() as group:
-            for partition, own in partitions.items():
-                group.create_task(self._send(partition, own))
+            for partition, batches in made.items():
+                group.create_task(self._put(partition, batches))
 
-    async def _send(self, partition: int, rows: list[Row]) -> None:
+    async def _put(self, partition: int, batches: Sequence[BatchBuilder]) -> None:
         producer = self._producer
-        assert producer is not None, "start() comes before publish()"
-        batch = producer.create_batch()
-        for row in rows:
-            if not self._append(batch, row):
-                await self._deliver(producer, batch, partition)
-                batch = producer.create_batch()
-                self._append(batch, row)
-        await self._deliver(producer, batch, partition)
-
-    async def _deliver(self, producer: AIOKafkaProducer, batch: BatchBuilder, partition: int) -> None:
-        batch.close()
-        await (await producer.send_batch(batch, self._topic, partition=partition))
+        assert producer is not None, "start() comes before put()"
+        for batch in batches:
+            await (await producer.send_batch(batch, self._topic, partition=partition))
 
     def _append(self, batch: BatchBuilder, row: Row) -> bool:
         headers = written(

@@ -66,6 +66,7 @@ class Relay:
         self._rewound_at: datetime | None = None
         self._partitions_at = 0.0
         self._again = False  # there is more of a replay to publish
+        self._sending: tuple[_Page, asyncio.Task[None]] | None = None
         self._unsaved: Cursor | None = None
         self._saved_at = 0.0
         self._read_at = 0.0
@@ -134,7 +135,7 @@ class Relay:
                 if not published and not self._again:
                     await self._wait(conn)
         finally:
-            await self._publisher.stop()
+            await self._give_up()
 
     async def _wait(self, conn: asyncpg.Connection) -> None:
         """Until something was committed, or the poll: for a moment with the cursor in hand, then with it saved."""
@@ -185,31 +186,56 @@ class Relay:
 
     async def _drain(self, conn: asyncpg.Connection, at: Cursor) -> tuple[Cursor, int]:
         """Publish window after window until one is empty, or others wait for the relay; while one is on its way, the
-        next is read.
+        next one's batches are made and the one after that is read.
         """
         page = await self._read(conn, at)
         total, until = 0, monotonic() + POLL_SECONDS
         while page.rows or page.then.upper is not None:
-            rows = page.rows
-            self._wait_since(rows)
-            ahead = asyncio.create_task(self._save_and_read(conn, page.then, gather=len(rows) < FEW))
+            ahead = asyncio.create_task(self._save_and_read(conn, page.then, gather=len(page.rows) < FEW))
             # Its trouble is raised where its page is wanted; where publishing fails first, that is told instead.
             ahead.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
-                await self._publisher.publish(rows)
+                await self._send(page)
             finally:
                 await asyncio.wait([ahead])
-            at = page.then
-            if rows:
-                self._unsaved = at
-            total += len(rows)
-            metrics.RELAY_PUBLISHED.labels(self._service).inc(len(rows))
+            total += len(page.rows)
+            if page.then.upper is None and monotonic() > until:
+                await self._arrived()
+                return page.then, total  # what was read ahead is read again
             page = ahead.result()
-            if at.upper is None and monotonic() > until:
-                return at, total  # what was read ahead is read again
+        await self._arrived()
         self._pending_since = None
         # An empty window is not worth a write: starting again from the older cursor finds nothing more.
         return page.then, total
+
+    async def _send(self, page: _Page) -> None:
+        """Put a page on its way as soon as the one before has arrived."""
+        await asyncio.sleep(0)  # who reads ahead has asked the database before this process is busy
+        made = await self._publisher.make(page.rows)
+        await self._arrived()
+        self._wait_since(page.rows)
+        self._sending = page, asyncio.create_task(self._publisher.put(made))
+
+    async def _arrived(self) -> None:
+        """Wait for what is on its way, and let the cursor go past it."""
+        if self._sending is None:
+            return
+        page, putting = self._sending
+        await asyncio.wait([putting])
+        self._sending = None
+        putting.result()
+        if page.rows:
+            self._unsaved = page.then
+        metrics.RELAY_PUBLISHED.labels(self._service).inc(len(page.rows))
+
+    async def _give_up(self) -> None:
+        """Let go of the producer; what was on its way is published again by whoever leads next."""
+        if self._sending is not None:
+            _, putting = self._sending
+            self._sending = None
+            putting.cancel()
+            await asyncio.wait([putting])
+        await self._publisher.stop()
 
     def _wait_since(self, rows: list[Row]) -> None:
         """Keep how long these have waited: what a replay publishes again since it was asked for, not since it was
@@ -236,10 +262,13 @@ class Relay:
 
     async def _save(self, conn: asyncpg.Connection) -> None:
         """Write down where everything before was published."""
-        assert self._unsaved is not None
-        if not await cursors.save(conn, self._unsaved):
+        saving = self._unsaved
+        assert saving is not None
+        if not await cursors.save(conn, saving):
             raise LostLeadership(self._service)
-        self._unsaved, self._saved_at = None, monotonic()
+        self._saved_at = monotonic()
+        if self._unsaved is saving:  # more may have arrived meanwhile
+            self._unsaved = None
 
 
 async def _close(conn: asyncpg.Connection) -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from shared.contracts.envelope import Envelope
 from shared.db.pool import open_pool
 from shared.eventlog import cursor
-from shared.eventlog.cursor import Row
+from shared.eventlog.publishing import Batches
 from shared.eventlog.relay import GATHER_SECONDS
 from shared.service import RELAY_AGE_LIMIT_SECONDS, Service
 from shared.telemetry import metrics
@@ -80,14 +81,14 @@ async def test_small_windows_that_follow_each_other_are_gathered(
     """Else each commit of a busy minute would be a window, a request and a reader's transaction of its own."""
     assert intake.relay is not None
     publisher, began = intake.relay._publisher, list[float]()
-    publish = publisher.publish
+    put = publisher.put
 
-    async def noted(rows: Sequence[Row]) -> None:
-        if rows:
+    async def noted(made: Batches) -> None:
+        if made:
             began.append(monotonic())
-        await publish(rows)
+        await put(made)
 
-    monkeypatch.setattr(publisher, "publish", noted)
+    monkeypatch.setattr(publisher, "put", noted)
     patients = [await create_lead(intake) for _ in range(6)]
 
     async def write(patient: UUID) -> None:
@@ -341,6 +342,42 @@ async def test_windows_larger_than_a_page_are_read_to_their_end(make: Make, read
         await eventually(arrived)
 
 
+async def test_a_page_leaves_when_the_one_before_has_arrived_and_a_lost_one_comes_again_before_its_successors(
+    make: Make, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next page's batches are made meanwhile; nothing else is ahead of what the broker has taken."""
+    service = make("intake")
+    relay = service.relay
+    assert relay is not None
+    relay._page = 5
+    under_way, tries = 0, 0
+    put = relay._publisher.put
+
+    async def lossy(made: Batches) -> None:
+        nonlocal under_way, tries
+        under_way, tries = under_way + 1, tries + 1
+        assert under_way == 1
+        try:
+            await asyncio.sleep(0)
+            if tries in (3, 4):
+                raise KafkaError
+            await put(made)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(relay._publisher, "put", lossy)
+    async with running(service):
+        patient = await create_lead(service)
+        async with service.transaction(actor="test") as uow:
+            uow.publish(*(updated(patient) for _ in range(40)))
+
+        async def arrived() -> bool:  # in this order for the first time
+            return complete(await read(TOPIC), {patient: 41})
+
+        await eventually(arrived)
+    assert tries >= 11, "41 events by pages of 5, and two that were lost again"
+
+
 async def test_events_that_wait_for_a_broker_that_is_away_grow_old_for_all_to_see(make: Make) -> None:
     """An alert looks at the figure, so it has to move just then."""
     service = make("intake")
@@ -366,13 +403,13 @@ async def test_what_is_published_again_waits_since_it_was_asked_for(
     relay = again.relay
     assert relay is not None
     ages = list[float]()
-    publish = relay._publisher.publish
+    put = relay._publisher.put
 
-    async def noted(rows: Sequence[Row]) -> None:
+    async def noted(made: Batches) -> None:
         ages.append(relay.age())
-        await publish(rows)
+        await put(made)
 
-    monkeypatch.setattr(relay._publisher, "publish", noted)
+    monkeypatch.setattr(relay._publisher, "put", noted)
     async with running(again):
         async with again.transaction(actor="test") as uow:
             await uow.conn.execute("insert into replay_requests (from_at, requested_by) values ('-infinity', 'test')")
