@@ -34,7 +34,7 @@ Sight = tuple[bool, bool]
 """What of a card is shown: the patient's own words, the way to their page."""
 COLUMN_LIMIT = 40
 NEEDS_LIMIT = 12
-ROUND_SECONDS = 0.08
+ROUND_SECONDS = 0.04
 """At most so often is the board made anew: what happens meanwhile is told together."""
 TICK_SECONDS = 3.0
 """Without any change: waiting times grow, deadlines pass, a fifth of the cards is made anew (see CARD_SECONDS)."""

@@ -38,6 +38,19 @@ async def test_a_card_appears_in_place_within_a_second(window, cast):
     assert window.complaints == []
 
 
+async def test_what_comes_is_taken_in_once_however_much_came_before(window, cast):
+    """Else a board that stands open all day has more to do with every change."""
+    page = await window.open()
+    await page.evaluate(
+        "window.taken = []; document.addEventListener('htmx:sseBeforeMessage', (it) => window.taken.push(it.detail))"
+    )
+    for name in ("Nora Lane", "Omar Lane", "Pia Lane", "Quinn Lane"):
+        await cast.caller(name, "Is there a time?", minutes=90)
+        await page.locator(".card", has_text=name).wait_for()
+    taken, different = await page.evaluate("[window.taken.length, new Set(window.taken).size]")
+    assert taken == different >= 4
+
+
 async def test_the_focus_stays_where_it_is(window, cast):
     page = await window.open()
     link = page.locator(".card", has_text="Jonah Price").locator("a").first
@@ -203,7 +216,7 @@ async def test_a_cut_connection_is_told_and_goes_on_without_a_gap(window, cast):
     await cast.caller("After Cut", "Heard live again", minutes=30)
     await page.locator(".card", has_text="After Cut").wait_for(timeout=5_000)
     assert await page.evaluate("window.stillHere")
-    shown = await page.locator(".card a").all_inner_texts()
+    shown = await page.locator(".card a").all_text_contents()
     assert {"Before Cut", "While Cut", "After Cut"} <= set(shown)
     assert len(shown) == len(set(shown))
     await page.goto("about:blank")

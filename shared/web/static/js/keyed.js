@@ -4,6 +4,7 @@
 (() => {
   const same = (a, b) => a.isEqualNode(b);
   let arrivals = [];
+  let changed = [];
   let missed = false;
 
   const reconcile = (old, fresh) => {
@@ -16,7 +17,7 @@
         // Only named: it is as it was. One that is not here was missed.
         if (match) { known.delete(child.dataset.key); wanted.push(match); } else missed = true;
       } else if (match) { known.delete(child.dataset.key); wanted.push(update(match, child)); }
-      else { wanted.push(child); if (child.dataset.key) arrivals.push(child); }
+      else { wanted.push(child); changed.push(child); if (child.dataset.key) arrivals.push(child); }
     }
     arrange(old, wanted);
   };
@@ -30,7 +31,7 @@
     if (old.dataset.list === undefined && (focus && focus.matches("input, textarea, select") || begun(old))) return old;
     attributes(old, fresh);
     if (old.dataset.list !== undefined) reconcile(old, fresh);
-    else refill(old, fresh, focus);
+    else { refill(old, fresh, focus); changed.push(old); }
     return old;
   };
 
@@ -106,16 +107,18 @@
     isInlineSwap: (style) => style === "keyed",
     handleSwap: (style, target, fragment) => {
       if (style !== "keyed") return false;
-      arrivals = [];
+      arrivals = []; changed = [];
       const root = fragment.firstElementChild;
-      if (!root) return [target];
+      if (!root) return [];
       if (root.dataset.before) difference(target, root);
       else {
         put(target, root);
         for (const early of waiting.splice(0)) if (fits(target.dataset.round, early) === "fits") put(target, early);
       }
       for (const it of arrivals) it.classList.add("arrived");
-      return [target];
+      // htmx begins only what is new. Begun again with each change, the target would have one more listener at the stream
+      // each time, and all of them take in whatever comes.
+      return changed;
     },
   });
 })();
