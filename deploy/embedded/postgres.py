@@ -127,6 +127,7 @@ class Postgres:
             "unix_socket_directories": str(self.socket_folder),
             "max_connections": 200,
             "shared_buffers": "64MB",
+            "autovacuum_naptime": "10s",  # plans of a database that has just begun are made for tables that are empty
             "log_line_prefix": "%m [%p] %u ",
             "timezone": "UTC",
             "log_timezone": "UTC",

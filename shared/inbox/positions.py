@@ -15,6 +15,8 @@ from shared.contracts.base import SOURCES, Source
 NUMBER: dict[Source, int] = {source: number for number, source in enumerate(SOURCES, start=1)}
 NAME: dict[int, Source] = {number: source for source, number in NUMBER.items()}
 
+# Each row is looked up by itself, which is what a scalar is for: `exists` may be answered by reading all positions, or
+# all keys, once for a batch, by a plan that was made when there were few.
 MOVE = """
 with run as materialized (
     select * from unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::boolean[])
@@ -22,10 +24,10 @@ with run as materialized (
 ), moved as (
     insert into inbox as b (source, subject, prior, sequence)
     select r.source, r.subject, r.prior, r.sequence from run r
-     where (r.prior = 0 or exists (select from inbox o where (o.source, o.subject) = (r.source, r.subject)))
+     where (r.prior = 0 or (select true from inbox o where (o.source, o.subject) = (r.source, r.subject)))
        and (r.patient is null or r.arrives
-            or exists (select from patient_keys k where k.subject = r.patient)
-            or exists (select from tombstones t where t.subject = r.patient))
+            or (select true from patient_keys k where k.subject = r.patient)
+            or (select true from tombstones t where t.subject = r.patient))
      order by 1, 2
     on conflict (source, subject) do update set prior = excluded.prior, sequence = excluded.sequence
      where b.sequence = excluded.prior

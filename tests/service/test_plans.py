@@ -11,6 +11,7 @@ import pytest
 
 from services.dashboard.repository import findable
 from services.dashboard.repository import read_model as dashboard
+from services.intake.repository import arrivals
 from services.scheduling.repository import calendar
 from shared import audit, timers
 from shared.eventlog import cursor
@@ -27,6 +28,11 @@ STATEMENTS: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "the relay's next window": ("intake", cursor.FIRST_PAGE, ("<now>", "<now>", 0, NOW, 4_000)),
     "the rest of a large window": ("intake", cursor.NEXT_PAGE, ("3:3:", "<now>", 50_000, NOW, 4_000)),
     "a subject's replay": ("intake", cursor.OF_SUBJECT, (ONE, 1, None, "<now>", NOW, 0)),
+    "strangers at a door": (
+        "intake",
+        arrivals.CLAIM_NEW,
+        (["web"], [b"key"], [b"body"], [ONE], NOW, [ONE], ["phone"], [b"hash"]),
+    ),
     "due timers": ("intake", timers.CLAIM, (NOW, ["answer"], 50)),
     "the next timer": ("intake", timers.NEXT_DUE, (["answer"], NOW)),
     "moving positions": ("dashboard", positions.MOVE, ([1], [ONE], [0], [1], [ONE], [False])),
@@ -100,6 +106,26 @@ async def test_the_relays_window_is_found_by_its_transactions_also_in_an_empty_p
     indexes = {part["Index Name"] for part in _parts(plan) if "Index Name" in part}
     assert indexes
     assert all(name.endswith("_xid_id_idx") for name in indexes), indexes
+
+
+@pytest.mark.parametrize(
+    ("schema", "statement", "values"),
+    [
+        ("intake", arrivals.CLAIM_NEW, f"'{{}}', '{{}}', '{{}}', '{{{ONE}}}', now(), '{{{ONE}}}', '{{}}', '{{}}'"),
+        ("dashboard", positions.MOVE, f"'{{1}}', '{{{ONE}}}', '{{0}}', '{{1}}', '{{{ONE}}}', '{{f}}'"),
+        ("dashboard", dashboard.FACTS, f"'{{{ONE}}}', '{{intake}}'"),
+    ],
+    ids=["strangers at a door", "moving positions", "facts to fold into"],
+)
+async def test_what_is_planned_in_an_empty_house_is_good_in_a_full_one(
+    fresh_world: World, schema: str, statement: str, values: str
+) -> None:
+    """A connection keeps its plan until the tables are analysed, and a busy minute comes before that."""
+    async with fresh_world.connection(schema) as conn:
+        await conn.execute("set plan_cache_mode = force_generic_plan")
+        await conn.execute(f"prepare asked as {statement}")
+        [[told]] = await conn.fetch(f"explain (format json) execute asked({values})")
+    assert not _walked(json.loads(told)[0]["Plan"])
 
 
 async def test_a_statement_without_its_index_is_seen(grown: World) -> None:

@@ -20,6 +20,15 @@ FILL = (
       from generate_series(1, $1::integer) n
     """,
     """
+    insert into intake.contact_points (kind, hash, patient_id)
+    select 'phone', sha256(n::text::bytea), md5('patient' || n)::uuid from generate_series(1, $1::integer) n
+    """,
+    """
+    insert into intake.accepted (producer, key, body, patient_id, answer_due)
+    select 'api:web', sha256(n::text::bytea), ''::bytea, md5('patient' || n)::uuid, now()
+      from generate_series(1, $1::integer) n
+    """,
+    """
     insert into dashboard.inbox (source, subject, prior, sequence)
     select 1, md5('patient' || n)::uuid, 2, 3 from generate_series(1, $1::integer) n
     """,
@@ -82,8 +91,9 @@ FILL = (
 async def grow(owner: asyncpg.Connection, patients: int) -> None:
     """Fill the tables whose size follows the patients, as the owner; what was in them is gone."""
     await owner.execute(
-        "truncate intake.streams, intake.event_log, intake.timers, dashboard.inbox, dashboard.patient_keys,"
-        " dashboard.facts, dashboard.story, scheduling.patients, scheduling.bookings, scheduling.appointments cascade"
+        "truncate intake.streams, intake.event_log, intake.timers, intake.contact_points, intake.accepted,"
+        " dashboard.inbox, dashboard.patient_keys, dashboard.facts, dashboard.story, scheduling.patients,"
+        " scheduling.bookings, scheduling.appointments cascade"
     )
     for statement in FILL:
         await owner.execute(statement, *([patients] if "$1" in statement else []))

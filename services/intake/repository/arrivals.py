@@ -26,13 +26,17 @@ select exists (select from mine) as claimed,
        (select patient_id from points where kind = 'email') as by_email
 """
 # The same for many at once, of those alone that nobody knows by any address; whoever loses a race for one of them is
-# told by a lower count and gives back what was taken.
+# told by a lower count and gives back what was taken. Each address is looked up by itself (`limit`): joined, the plan
+# that is made while few are known reads all of them every time.
 CLAIM_NEW = """
 with offered as (
     select * from unnest($6::uuid[], $7::text[], $8::bytea[]) as o(patient_id, kind, hash)
+), known as (
+    select o.patient_id from offered o
+     cross join lateral (select from contact_points c where c.kind = o.kind and c.hash = o.hash limit 1) c
 ), strangers as (
     select * from unnest($1::text[], $2::bytea[], $3::bytea[], $4::uuid[]) as g(producer, key, body, patient_id)
-     where not exists (select from offered o join contact_points c using (kind, hash) where o.patient_id = g.patient_id)
+     where not exists (select from known k where k.patient_id = g.patient_id)
 ), mine as (
     insert into accepted (producer, key, body, patient_id, answer_due)
     select producer, key, body, patient_id, $5 from strangers order by producer, key
