@@ -29,7 +29,8 @@ from shared.eventlog.publishing import Publisher
 from shared.eventlog.relay import Relay
 from shared.inbox import dead_letters, positions
 from shared.inbox.consumer import BrokerAway, Consumer
-from shared.inbox.handling import GAP_PATIENCE_SECONDS, LATER
+from shared.inbox.handling import GAP_PATIENCE_SECONDS
+from shared.inbox.trying import LATER
 from shared.security.keyring import Keyring
 from shared.security.keys import PatientKeys
 from shared.security.lookup import Lookup

@@ -28,9 +28,10 @@ from shared.contracts.topics import CONTROL, events_of
 from shared.errors import Transient
 from shared.inbox import incoming
 from shared.inbox.applying import Open
-from shared.inbox.handling import LATER, Handling
+from shared.inbox.handling import Handling
 from shared.inbox.hearing import Hearing
 from shared.inbox.lag import Lag
+from shared.inbox.trying import LATER
 from shared.security.keyring import Keyring
 from shared.settings import ServiceSettings
 from shared.telemetry import metrics

@@ -10,52 +10,27 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from aiokafka.errors import KafkaError
 
 from shared.consuming import Consumes, Record
 from shared.contracts.control import REPLAY_REQUESTED, ReplayRequested
 from shared.contracts.envelope import NotAnEvent
 from shared.contracts.topics import CONTROL, dead_letters_of, events_of
-from shared.errors import NotYet, Permanent, Transient
+from shared.errors import NotYet, Permanent
 from shared.eventlog import cursor
 from shared.inbox import dead_letters, incoming, positions
 from shared.inbox.applying import Applier, Key, Open
 from shared.inbox.dead_letters import Wanted
 from shared.inbox.incoming import Incoming
 from shared.inbox.positions import NAME
+from shared.inbox.raw import RawRecords
+from shared.inbox.trying import LATER, RETRY_SECONDS, SHARES, WORTH_SHARING, all_to_their_end
 from shared.security.keyring import Keyring
 from shared.telemetry import metrics
 
 log = structlog.get_logger()
-RETRY_SECONDS = (0.05, 0.25, 1.0)
-"""Pauses between the tries of an event that failed alone for no known reason; then it is given up."""
 GAP_PATIENCE_SECONDS = 10.0
-COMPANY = 100
-"""Raw records in one transaction at most: about as long as other work of this process may wait for them."""
-SHARES = 3
-"""Transactions at once for a large batch: three rebuild a read model faster than two, four are no faster."""
-WORTH_SHARING = 100
-"""Events from which on several transactions at once are faster than one."""
 Publish = Callable[[str, bytes, dict[str, str]], Awaitable[None]]
 """Put a value with headers on a topic, by the topic's declared name."""
-
-LATER = (
-    Transient,
-    KafkaError,
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.InvalidCachedStatementError,
-)
-"""What says nothing about the event: the world was not ready. (A backend killed in the middle of a bind raises
-asyncpg's InternalClientError; a migration beside a prepared statement an InvalidCachedStatementError, once.)"""
 
 
 class Handling:
@@ -68,6 +43,7 @@ class Handling:
         self._keyring = keyring
         self._publish = publish
         self._applier = Applier(consumes, opened)
+        self._raw = RawRecords(consumes, opened, self._give_up)
         self._asked: dict[Key, float] = {}
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -84,7 +60,7 @@ class Handling:
                 if item is not None:
                     events.append(item)
         for topic, found in raw.items():
-            await self._raw_records(topic, found)
+            await self._raw.abreast(topic, found)
         if len(events) < WORTH_SHARING:
             await self._apply(events)
         else:
@@ -97,10 +73,7 @@ class Handling:
         shares: list[list[Incoming]] = [[] for _ in range(SHARES)]
         for item in items:
             shares[item.envelope.subject.int % SHARES].append(item)
-        # All come to their end before anyone's trouble is told: nothing may still write when the batch is read again.
-        for end in await asyncio.gather(*map(self._apply, shares), return_exceptions=True):
-            if end is not None:
-                raise end
+        await all_to_their_end(map(self._apply, shares))
 
     async def _read(self, record: Record) -> Incoming | None:
         try:
@@ -167,42 +140,6 @@ class Handling:
                 str(error) if isinstance(error, Permanent) else type(error).__name__,
             )
             log.error("event_given_up", type=item.envelope.type, event_id=str(item.envelope.id), exc_info=error)
-
-    async def _raw_records(self, topic: str, records: Sequence[Record]) -> None:
-        """Hand over records that are no events: many at once where the service can, else one by one."""
-        together = self._consumes.together.get(topic)
-        for start in range(0, len(records), COMPANY):
-            left = company = records[start : start + COMPANY]
-            if together is not None and len(company) > 1:
-                try:
-                    async with self._open() as uow:
-                        left = await together(uow, company)
-                except LATER:
-                    raise
-                except Exception as error:  # noqa: BLE001 - each then goes alone and meets its own trouble
-                    log.warning("records_not_taken_together", topic=topic, error=type(error).__name__)
-                    left = company
-            for record in left:
-                await self._raw_record(record)
-
-    async def _raw_record(self, record: Record) -> bool:
-        """Hand over a record that is no event; False when it was given up."""
-        handler = self._consumes.raw_handlers[record.topic]
-        for pause in (*RETRY_SECONDS, None):
-            try:
-                async with self._open() as uow:
-                    await handler(uow, record)
-            except LATER:
-                raise
-            except Exception as error:
-                if pause is None or isinstance(error, Permanent):
-                    await self._give_up(record, None, "permanent", type(error).__name__)
-                    log.error("record_given_up", topic=record.topic, exc_info=error)
-                    break
-                await asyncio.sleep(pause)
-            else:
-                return True
-        return False
 
     async def _give_up(self, record: Record, item: Incoming | None, reason: str, error: str) -> None:
         """Into the table, then onto the dead-letter topic; the offset is committed only after both."""
@@ -293,7 +230,7 @@ class Handling:
             await self._pass(letter)
             done = True
         elif letter.record.topic in self._consumes.raw_handlers:
-            done = await self._raw_record(letter.record)
+            done = await self._raw.alone(letter.record)
         else:
             await self.handle([letter.record])
             done = await self._stands_past(letter)

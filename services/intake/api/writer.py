@@ -16,14 +16,14 @@ from services.intake.api.edge import attempt
 from services.intake.handlers import leads
 from services.intake.handlers.leads import Accepted, Arrival
 from shared.db.pool import DatabaseBusy
-from shared.inbox.handling import LATER
+from shared.inbox.trying import LATER
 from shared.service import Service
 
 log = structlog.get_logger()
 COMPANY = 64
 """Contacts in one transaction at most: about as long as a person's own request may wait for others."""
-LANES = 2
-"""Transactions at once: one computes while the database writes the other."""
+LANES = 4
+"""Transactions at once: one computes while the database writes the others."""
 GATHERED = 5_000
 """Contacts that may wait, a few megabytes: ten bulk requests."""
 ALONE_TOO = (asyncpg.TransactionRollbackError,)

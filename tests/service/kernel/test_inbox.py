@@ -22,7 +22,7 @@ from shared.errors import NotYet, Transient
 from shared.ids import new_id
 from shared.inbox import positions
 from shared.inbox.consumer import COMMIT_SECONDS, STALE_SECONDS, Consumer
-from shared.inbox.handling import LATER, SHARES, WORTH_SHARING
+from shared.inbox.trying import LATER, SHARES, WORTH_SHARING
 from shared.service import Service
 from shared.telemetry import metrics
 from shared.uow import UnitOfWork

@@ -12,7 +12,7 @@ from shared.db.pool import open_pool
 from shared.errors import NotYet
 from shared.ids import new_id
 from shared.inbox import incoming, positions
-from shared.inbox.handling import RETRY_SECONDS
+from shared.inbox.trying import RETRY_SECONDS
 from shared.service import Service
 from shared.uow import UnitOfWork
 from tests.support.kernel import (
