@@ -47,8 +47,8 @@ class Words:
         screening = self.clinic.screening
         match kind:
             case "flag":
-                labels = {rule.code: rule.label for rule in screening.rules}
-                return labels.get(code) or {one.code: one.label for one in screening.interactions}.get(code)
+                rules = {rule.code: rule.label for rule in screening.worded}
+                return rules.get(code) or {one.code: one.label for one in screening.worded_interactions}.get(code)
             case "gate":
                 said = f"session.gate_{code}"  # as the session's page calls it; the file has one language
                 if self.texts.has(self.language, said):
