@@ -64,6 +64,15 @@ async def test_a_correction_moves_by_what_the_patient_is_known(intake):
     assert (await intake.box(patient)).open_json(updated["contact"])["phone"] == number(4)
 
 
+async def test_a_correction_leaves_a_way_to_reach_them(intake):
+    patient = await new(intake, 5, email="one.way@example.com")
+    emptied = await call(intake, "PATCH", f"/patients/{patient}", json={"phone": None})
+    assert emptied.status_code == 204, emptied.text
+    refused = await call(intake, "PATCH", f"/patients/{patient}", json={"email": None})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unusable_contact")
+    assert (await call(intake, "GET", f"/patients/{patient}")).json()["email"] == "one.way@example.com"
+
+
 async def test_a_corrected_number_moves_the_patients_zone(intake):
     patient = await new(intake, 31)
     assert (await call(intake, "PATCH", f"/patients/{patient}", json={"phone": "212 555 0131"})).status_code == 204

@@ -146,6 +146,8 @@ async def correct(patient_id: UUID, body: Correction, service: ServiceDep, who: 
         await attempt(service, who.actor, lambda uow: people.correct(uow, patient_id, new, named, body.language))
     except people.UnknownPatient as error:
         raise _unknown() from error
+    except Unusable as error:
+        raise unusable(error.wrong) from error
     except people.AddressTaken as error:
         raise Conflict(
             code="address_taken",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.intake.domain.contact import Details
+from services.intake.domain.contact import Details, Unusable, Wrong
 from services.intake.handlers.newcomers import ANSWER_LEAD
 from services.intake.handlers.numbers import heed_stop, moved_to, stands_still
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
@@ -88,6 +88,7 @@ async def correct(
     Raises:
         UnknownPatient
         AddressTaken: somebody else is known by the new phone or e-mail.
+        Unusable: nothing would be left by which they can be reached.
     """
     patient, known = await _open(uow, patient_id, lock=True)
     patient_id = patient.id
@@ -96,6 +97,8 @@ async def correct(
     if not values and spoken == patient.language:
         return
     details = replace(known, **values)
+    if (known.phone or known.email) and not (details.phone or details.email):
+        raise Unusable((Wrong("phone", "missing"),))
     for kind in ("email", "phone"):
         if kind in values:
             await _move_point(uow, patient_id, kind, values[kind])
