@@ -51,6 +51,18 @@ async def test_what_comes_is_taken_in_once_however_much_came_before(window, cast
     assert taken == different >= 4
 
 
+async def test_a_patients_page_asks_once_for_each_change(window, cast):
+    patient = await cast.caller("Rita Moss", "Hello", minutes=30)
+    await eventually(lambda: patient in window.desk.running.service.state.live.people)
+    page = await window.open(f"/patients/{patient}")
+    asked = []
+    page.on("request", lambda sent: asked.append(urlsplit(sent.url).path))
+    for number in range(4):
+        await cast.task("intake", patient, "listen-voicemail", f"Message {number}", minutes=50)
+        await page.locator(".tasks", has_text=f"Message {number}").wait_for()
+    assert 1 <= asked.count(f"/patients/{patient}/parts") <= 4
+
+
 async def test_the_focus_stays_where_it_is(window, cast):
     page = await window.open()
     link = page.locator(".card", has_text="Jonah Price").locator("a").first
