@@ -19,7 +19,7 @@ Said = dict[Source, str]
 
 # Each by itself (`limit`): a join may read all facts, by a plan that was made when there were few.
 FACTS = """
-select f.* from unnest($1::uuid[], $2::text[]) as wanted (patient_id, source)
+select f.patient_id, f.source, f.facts from unnest($1::uuid[], $2::text[]) as wanted (patient_id, source)
  cross join lateral (select patient_id, source, facts from facts f
                       where f.patient_id = wanted.patient_id and f.source = wanted.source limit 1) f
 """
