@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.assessment.api import problem
-from services.assessment.domain.consents import VERSION, ConsentText
+from services.assessment.domain.consents import ConsentText
 from services.assessment.domain.refusals import Conflicting, Invalid, Refused
 from services.assessment.domain.sections import MODELS, dump
 from services.assessment.domain.telling import KIND, LISTS, REASONS, STEPS, Step, beside, told
@@ -151,7 +151,7 @@ async def _overview(
         told=await repository.steps_told(uow.conn, patient_id),
         routes=[route for route in Route if route in offered or route in signed],
         needed=chart is not None and chart.approval is not None,
-        signed={route.value: row.signed_at for route, row in signed.items() if consenting.is_newest(row)},
+        signed={route.value: row.signed_at for route, row in signed.items() if consenting.is_newest(uow, row)},
         said=said,
         refused=refused,
     )
@@ -240,7 +240,7 @@ async def _consent(
         route=route.value,
         text=text,
         signed=signed,
-        current=signed is not None and consenting.is_newest(signed),
+        current=signed is not None and consenting.is_newest(uow, signed),
         name=name,
         refused=refused,
         wrong=refused.field or "" if refused else "",
@@ -251,10 +251,12 @@ def _consent_text(request: Request, route: Route) -> ConsentText:
     """The words as this reader sees them."""
     pages = request.app.state.pages
     language = pages.language(request)
-    said = {"clinic": request.app.state.service.clinic.name}
+    clinic = request.app.state.service.clinic
+    said = {"clinic": clinic.name}
     keys = [f"consent_{route.value}.p{number}" for number in range(1, PARAGRAPHS + 1)]
     paragraphs = tuple(pages.t(request, key, **said) for key in keys if pages.texts.has(language, key))
-    return ConsentText(route, VERSION, language, pages.t(request, f"consent_{route.value}.title", **said), paragraphs)
+    title = pages.t(request, f"consent_{route.value}.title", **said)
+    return ConsentText(route, clinic.consent.version, language, title, paragraphs)
 
 
 def _render(request: Request, template: str, status: int, **context: Any) -> Response:

@@ -166,7 +166,7 @@ class EligibilityView(View):
 
 
 class ConsentView(View):
-    """A signed consent. `verified` says whether the record still is what was signed."""
+    """A signed consent. `verified`: the record still is what was signed; `newest`: its text is the one of today."""
 
     id: UUID
     route: Route
@@ -178,6 +178,7 @@ class ConsentView(View):
     ended_at: datetime | None
     ended: Literal["withdrawn", "replaced"] | None
     verified: bool
+    newest: bool
 
 
 class ConditionChoice(View):

@@ -43,6 +43,7 @@ AGAINST_WHAT_IS = frozenset(
 GATES = {
     "approval-missing": "There is no approval that holds today.",
     "consent-missing": "The consent for this kind of session is not signed.",
+    "consent-outdated": "The patient agreed to an older text: ask again.",
     "escort-unconfirmed": "Nobody is confirmed to take the patient home.",
     "concern-open": "Somebody is worried about the patient's safety, and no clinician has cleared it.",
     "pregnancy-unasked": "The pregnancy check has not been asked for.",

@@ -134,6 +134,24 @@ class Approval(Part):
     )  # fmt: skip
 
 
+TREATMENT_TEXT = "2026-11"
+"""The version of the words that patients sign before treatment, as they ship. Grows with every change of them."""
+
+
+class Consent(Part):
+    """Which text for treatment counts. With a new `revision` everybody signs again, also where no word changed."""
+
+    revision: Annotated[int, Field(ge=0, le=9999)] = 0
+
+    @property
+    def version(self) -> str:
+        """The version of the text as it is signed today: what ships, and the clinic's own number where it has one.
+
+        Never only the clinic's: a file that was not touched must not vouch for words that a release has changed.
+        """
+        return f"{TREATMENT_TEXT}.{self.revision}" if self.revision else TREATMENT_TEXT
+
+
 class Preparation(Part):
     """What the patient does before and after a session; hours count back from the dose."""
 

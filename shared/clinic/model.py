@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from shared.clinic.appointments import Appointments, Approval, Contact, Course, Preparation, Transport
+from shared.clinic.appointments import Appointments, Approval, Consent, Contact, Course, Preparation, Transport
 from shared.clinic.calendar import Calendar
 from shared.clinic.messages import Messages
 from shared.clinic.opening import Opening
@@ -37,6 +37,7 @@ class Clinic(Part):
     appointments: Appointments
     course: Course = Course()
     approval: Approval = Approval()
+    consent: Consent = Consent()
     preparation: Preparation = Preparation()
     transport: Transport = Transport()
     contact: Contact = Contact()

@@ -26,8 +26,8 @@ async def session(calendar, desk):
     first, *_ = await calendar.course(patient)
     await calendar.later(datetime.fromisoformat(first["starts_at"]) - timedelta(minutes=5))
     consent = TreatmentConsentSigned(
-        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, text_version="1", language="en",
-        signed_at=calendar.now,
+        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, language="en",
+        text_version=calendar.clinic.consent.version, signed_at=calendar.now,
     )  # fmt: skip
     ride = TransportConfirmed(patient_id=patient, appointment_id=first["id"], by="patient", confirmed_at=calendar.now)
     await calendar.say("assessment", consent)

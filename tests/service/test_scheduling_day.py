@@ -45,13 +45,14 @@ class Day:
     async def do(self, how: str, expect: int = 200, person: str = "tran", **body: Any) -> Any:
         return await self.calendar.change(self.id, how, expect, person, **body)
 
-    async def consent(self) -> None:
+    async def consent(self, text: str | None = None) -> None:
+        """Signed, under the clinic's text of today unless another is named."""
         signed = TreatmentConsentSigned(
             patient_id=self.patient,
             consent_id=new_id(),
             route=self.route,
             text_hash=HASH,
-            text_version="1",
+            text_version=text or self.calendar.clinic.consent.version,
             language="en",
             signed_at=self.calendar.now,
         )
@@ -196,6 +197,21 @@ async def test_without_an_escort_a_session_is_held_and_only_a_provider_goes_past
     assert log["SessionCheckedIn"]["overridden"] == ["escort"]
 
 
+async def test_who_agreed_to_an_older_text_is_asked_again_before_the_dose(calendar: Calendar) -> None:
+    day = await a_day(calendar)
+    await day.ride()
+    await day.consent("2019-01")
+    await eventually(lambda: day.because("consents"), equals="consent-outdated")
+    await eventually(lambda: day.because("escort"), equals="")
+    refused = await day.do("check-in", 409)
+    assert "agreed to an older text: ask again" in refused["detail"]
+    assert (await day.sign("consents", 409))["code"] == "not_to_sign", "as the clinic's gate has it"
+    await calendar.later(calendar.now + timedelta(minutes=1))
+    await day.consent()
+    await eventually(lambda: day.because("consents"), equals="")
+    await day.do("check-in")
+
+
 async def test_a_safety_concern_and_a_broken_fast_stop_a_session(calendar: Calendar) -> None:
     day = await a_day(calendar)
     worry = SafetyConcernRaised(
@@ -245,7 +261,7 @@ async def test_the_gates_close_when_the_consumer_falls_silent(calendar: Calendar
 
 async def test_a_ride_and_answers_of_the_old_time_do_not_count_for_the_new(calendar: Calendar) -> None:
     patient = await calendar.patient()
-    session = (await calendar.course(patient))[3]
+    session = (await calendar.course(patient))[-1]  # whichever day it is, the last of them can be moved to a later one
     day = Day(calendar, patient, session)
     await day.ride()
     await eventually(lambda: day.because("escort"), equals="", timeout=15)

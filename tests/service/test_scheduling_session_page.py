@@ -59,16 +59,19 @@ async def sees(browser: httpx.AsyncClient, path: str, words: str) -> bool:
     return answer.status_code == 200 and words in answer.text
 
 
+def consent(calendar: Calendar, patient: UUID, text: str) -> TreatmentConsentSigned:
+    return TreatmentConsentSigned(
+        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, text_version=text, language="en",
+        signed_at=calendar.now,
+    )  # fmt: skip
+
+
 async def ready(calendar: Calendar, desk: Desk) -> tuple[UUID, str, str]:
     """A patient on the morning of the first session, consent and ride settled; their id and the page's path."""
     patient = await calendar.patient()
     first, *_ = await calendar.course(patient)
     await calendar.later(datetime.fromisoformat(first["starts_at"]) - timedelta(minutes=5))
-    signed = TreatmentConsentSigned(
-        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, text_version="1", language="en",
-        signed_at=calendar.now,
-    )  # fmt: skip
-    await calendar.say("assessment", signed)
+    await calendar.say("assessment", consent(calendar, patient, calendar.clinic.consent.version))
     ride = TransportConfirmed(patient_id=patient, appointment_id=first["id"], by="patient", confirmed_at=calendar.now)
     path = f"/patients/{patient}/session/{first['id']}"
     async with await desk.as_staff("dana") as browser:
@@ -175,3 +178,12 @@ async def test_a_session_is_not_shown_under_somebody_else(calendar: Calendar, de
         assert (await browser.post(f"/patients/{other}/session/{session}/check-in")).status_code == 404
     async with await desk.as_staff("audit") as browser:
         assert (await browser.get(path)).status_code == 403
+
+
+async def test_who_agreed_to_an_older_text_is_asked_again_in_both_languages(calendar: Calendar, desk: Desk) -> None:
+    patient, path, _ = await ready(calendar, desk)
+    await calendar.later(calendar.now + timedelta(minutes=1))
+    await calendar.say("assessment", consent(calendar, patient, "2019-01"))
+    async with await desk.as_staff("tran") as browser:
+        await eventually(lambda: sees(browser, path, "They agreed to an older text: ask again."), timeout=20)
+        assert "Aceptó un texto anterior: pídale que firme de nuevo." in (await browser.get(f"{path}?lang=es")).text

@@ -23,6 +23,7 @@ def reading(systolic: int = 124, diastolic: int = 80, minutes: int = 0, phase: s
 GOOD = Facts(
     approved=True,
     consented=True,
+    newest_text=True,
     concern=False,
     ride=True,
     answers={"solids": True, "fluids": True, "alcohol": True},
@@ -50,7 +51,8 @@ def test_everything_holds_when_everything_is_so() -> None:
     ("change", "code", "because", "may_sign"),
     [
         ({"approved": False}, "approval", "approval-missing", False),
-        ({"consented": False}, "consents", "consent-missing", False),
+        ({"consented": False, "newest_text": False}, "consents", "consent-missing", False),
+        ({"newest_text": False}, "consents", "consent-outdated", False),
         ({"concern": True}, "risk", "concern-open", False),
         ({"ride": False}, "escort", "escort-unconfirmed", True),
         ({"attested": frozenset()}, "pregnancy", "pregnancy-unasked", True),

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from shared.contracts.assessment import Route
 
-VERSION = "2026-11"
-"""Grows with every change of the words in `texts/*.consent.toml`: who signed older words is asked again."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConsentText:

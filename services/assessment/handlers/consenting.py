@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from services.assessment.domain.canonical import digest
-from services.assessment.domain.consents import VERSION, ConsentText
+from services.assessment.domain.consents import ConsentText
 from services.assessment.domain.refusals import Conflicting, Invalid
 from services.assessment.handlers.charts import held
 from services.assessment.handlers.deciding import signature
@@ -95,6 +95,6 @@ async def current_of(uow: UnitOfWork, patient_id: UUID) -> dict[Route, ConsentRo
     return {row.route: row for row in rows if row.ended_at is None}
 
 
-def is_newest(row: ConsentRow) -> bool:
-    """Whether the words that were signed are the ones shown today."""
-    return row.version == VERSION
+def is_newest(uow: UnitOfWork, row: ConsentRow) -> bool:
+    """Whether the text that was signed is the one that counts today."""
+    return row.version == uow.clinic.consent.version

@@ -170,10 +170,13 @@ def _concern(uow: UnitOfWork, box: Box, row: ConcernRow) -> views.ConcernView:
 
 def _consent(uow: UnitOfWork, box: Box, row: ConsentRow) -> views.ConsentView:
     name = box.open(row.name)
-    shown = {
-        field: getattr(row, field) for field in views.ConsentView.model_fields if field not in ("name", "verified")
+    found = {
+        "name": name,
+        "verified": consenting.verified(uow, row, name),
+        "newest": consenting.is_newest(uow, row),
     }
-    return views.ConsentView.model_validate(shown | {"name": name, "verified": consenting.verified(uow, row, name)})
+    shown = {field: getattr(row, field) for field in views.ConsentView.model_fields if field not in found}
+    return views.ConsentView.model_validate(shown | found)
 
 
 async def _eligibility(uow: UnitOfWork, patient_id: UUID, box: Box) -> views.EligibilityView | None:

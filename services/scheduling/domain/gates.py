@@ -81,11 +81,13 @@ class Gate:
 class Facts:
     """What scheduling knows of one session's day. `unheard` are services whose news may be missing.
 
+    `newest_text`: the consent was signed under the version of the text that the clinic has today.
     `signed` holds what providers signed past: gate, reason and evidence. Readings are in order of time.
     """
 
     approved: bool
     consented: bool
+    newest_text: bool
     concern: bool
     ride: bool
     answers: Mapping[str, bool] = field(default_factory=dict)
@@ -141,7 +143,7 @@ def _stands(
 def _why_open(code: str, limits: Limits, facts: Facts) -> tuple[str, str, datetime | None]:
     plain = {
         "approval": "" if facts.approved else "approval-missing",
-        "consents": "" if facts.consented else "consent-missing",
+        "consents": _consents(facts),
         "escort": "" if facts.ride else "escort-unconfirmed",
         "risk": "concern-open" if facts.concern else "",
         "pregnancy": "" if "pregnancy" in facts.attested else "pregnancy-unasked",
@@ -149,6 +151,13 @@ def _why_open(code: str, limits: Limits, facts: Facts) -> tuple[str, str, dateti
         "escort_present": "" if facts.escort_present else "escort-absent",
     }
     return _vitals(limits, facts) if code == "vitals" else (plain[code], "", None)
+
+
+def _consents(facts: Facts) -> str:
+    """Signed, and under the text of today: what was agreed to in other words is asked again."""
+    if not facts.consented:
+        return "consent-missing"
+    return "" if facts.newest_text else "consent-outdated"
 
 
 def _fasting(facts: Facts) -> str:

@@ -186,10 +186,12 @@ async def _facts(
 ) -> Facts:
     patients = await calendar.family(uow.conn, found.patient_id)
     approval = await calendar.approval(uow.conn, session.approval_id)
+    consented = await day.consented(uow.conn, patients, session.route.value)
     unheard = [source for source in ASKED if not await _heard(uow, source, patients)]
     return Facts(
         approved=approval is not None and approval.state == "current" and approval.valid_until > uow.now,
-        consented=await day.consented(uow.conn, patients, session.route.value),
+        consented=consented is not None,
+        newest_text=consented == uow.clinic.consent.version,
         concern=await day.concern(uow.conn, patients),
         ride=await day.ride(uow.conn, found.id),
         answers=await day.answers(uow.conn, found.id),

@@ -17,8 +17,10 @@ log = structlog.get_logger()
 
 
 async def consent(uow: UnitOfWork, event: TreatmentConsentSigned) -> None:
-    """The patient signed for sessions by this route."""
-    await uow.conn.execute(day.CONSENT, event.consent_id, event.patient_id, event.route.value, event.signed_at)
+    """The patient signed this version of the text, for sessions by this route."""
+    await uow.conn.execute(
+        day.CONSENT, event.consent_id, event.patient_id, event.route.value, event.signed_at, event.text_version
+    )
 
 
 async def withdraw(uow: UnitOfWork, event: TreatmentConsentWithdrawn) -> None:

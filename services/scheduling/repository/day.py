@@ -15,15 +15,15 @@ from services.scheduling.repository import calendar
 from services.scheduling.repository.calendar import APPOINTMENTS
 
 CONSENT = """
-insert into treatment_consents as c (consent_id, patient_id, route, signed_at) values ($1, $2, $3, $4)
-on conflict (consent_id) do update set signed_at = excluded.signed_at
+insert into treatment_consents (consent_id, patient_id, route, signed_at, text_version) values ($1, $2, $3, $4, $5)
+on conflict (consent_id) do update set signed_at = excluded.signed_at, text_version = excluded.text_version
 """
 WITHDRAW = """
 insert into treatment_consents (consent_id, patient_id, route, withdrawn) values ($1, $2, $3, true)
 on conflict (consent_id) do update set withdrawn = true
 """
 CONSENTED = """
-select not withdrawn from treatment_consents
+select case when not withdrawn then text_version end from treatment_consents
  where patient_id = any($1::uuid[]) and route = $2 and signed_at is not null order by signed_at desc limit 1
 """
 
@@ -118,9 +118,10 @@ class Signed:
     provider_id: str
 
 
-async def consented(conn: asyncpg.Connection, patients: Sequence[UUID], route: str) -> bool:
-    """Whether the newest signature for this route still holds."""
-    return bool(await conn.fetchval(CONSENTED, patients, route))
+async def consented(conn: asyncpg.Connection, patients: Sequence[UUID], route: str) -> str | None:
+    """The version of the text under the newest signature for this route; None where there is none that still holds."""
+    found: str | None = await conn.fetchval(CONSENTED, patients, route)
+    return found
 
 
 async def concern(conn: asyncpg.Connection, patients: Sequence[UUID]) -> bool:

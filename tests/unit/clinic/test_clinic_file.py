@@ -1,5 +1,7 @@
 """A clinic's policy file: what ships is usable, and every mistake is named with its remedy."""
 
+import hashlib
+import json
 import tomllib
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.clinic import Clinic, ClinicError, check, load
+from shared.clinic.appointments import TREATMENT_TEXT
 from shared.clinic.loader import parse, read
 
 CLINICS = Path("deploy/clinics")
@@ -278,6 +281,28 @@ def denver(text: str) -> datetime:
 )
 def test_a_contact_is_answered_soon_while_open_and_after_the_next_opening_else(came, due):
     assert load(HARBOR).answer_due(denver(came)) == denver(due)
+
+
+WORDS = {
+    "en": "9b29d2af36df3ca114258198ef6f57c6bbf1de4639cc4c5d43dd372f68dd89d0",
+    "es": "20c204a2d215fdf40e893d0f07353e3d0a3ba686fc2b88f275d669f3854ad8dd",
+}
+"""SHA-256 over the words that patients sign under `TREATMENT_TEXT`, by language."""
+
+
+def test_other_words_for_treatment_are_another_version_of_the_text():
+    found = {}
+    for language in WORDS:
+        path = Path(f"services/assessment/texts/{language}.consent.toml")
+        words = json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), sort_keys=True)
+        found[language] = hashlib.sha256(words.encode()).hexdigest()
+    assert (TREATMENT_TEXT, found) == ("2026-11", WORDS), "raise TREATMENT_TEXT with the words, then write both here"
+
+
+def test_a_clinic_has_everybody_sign_again_without_vouching_for_a_release(data):
+    assert load(HARBOR).consent.version == TREATMENT_TEXT
+    data["consent"] = {"revision": 2}
+    assert parse(data, "test.toml").consent.version == f"{TREATMENT_TEXT}.2"
 
 
 def test_the_shipped_files_are_plain_toml():
