@@ -158,9 +158,12 @@ async def reschedule(service: ServiceDep, who: Booker, appointment_id: UUID, bod
 @router.post("/approvals/{approval_id}/plan", status_code=202)
 async def plan_again(service: ServiceDep, who: Booker, approval_id: UUID) -> dict[str, str]:
     """Try once more to find times for a course that had none."""
-    async with service.transaction(actor=who.actor) as uow:
-        if not await courses.again(uow, approval_id):
-            raise not_here("There is no course that waits for times under this approval.")
+    try:
+        async with service.transaction(actor=who.actor) as uow:
+            if not await courses.again(uow, approval_id):
+                raise not_here("There is no course that waits for times under this approval.")
+    except Refused as refused:
+        raise problem_of(refused, service.clinic) from refused
     return {"state": "pending"}
 
 

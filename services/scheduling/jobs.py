@@ -76,6 +76,8 @@ async def _plan(service: Service, drafted: Draft) -> None:
 
 
 async def _think(service: Service, drafted: Draft) -> Plan | Infeasible:
+    if drafted.in_danger:
+        return Infeasible(("concern-open",))
     if drafted.order is None or drafted.site is None:
         return Infeasible(("route-not-offered",))
     return await asyncio.to_thread(plan, drafted.order, drafted.site, service.clinic.tz)

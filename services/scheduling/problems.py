@@ -17,6 +17,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "mode-not-offered": ("The clinic doesn't offer consultations of this kind.", "Choose another kind."),
     "route-not-offered": ("The clinic doesn't offer this kind of session any more.", "Ask the provider."),
     "no-approval": ("There is no approval that holds today.", "Ask a provider to decide again."),
+    "concern-open": (
+        "A safety concern is open for this patient: until it is cleared no session is booked.",
+        "A provider speaks with the patient and clears it on the chart. A consultation can be booked now.",
+    ),
     "approval-too-short": ("The approval runs out before that.", "Choose an earlier time, or ask a provider."),
     "no-session": ("This appointment is not a session.", "Reload the page."),
     "unchanged": ("It takes place then already.", "Choose another time."),
@@ -37,7 +41,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
 FIELDS = {"mode-not-offered": "mode", "nobody": "person_id", "past": "ends_at"}
 """The field that a refusal is about; any other is about the time."""
 AGAINST_WHAT_IS = frozenset(
-    {"no-approval", "route-not-offered", "not-today", "not-to-sign", "not-ours", "changed", "airway-missing"}
+    {
+        "no-approval",
+        "concern-open",
+        "route-not-offered",
+        "not-today",
+        "not-to-sign",
+        "not-ours",
+        "changed",
+        "airway-missing",
+    }
 )
 """Refusals that no other field would lift."""
 GATES = {

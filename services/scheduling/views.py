@@ -143,7 +143,10 @@ class AppointmentView(BaseModel):
 
 
 class CourseView(BaseModel):
-    """A course under an approval: "pending", "planned", "infeasible" with its reasons, or "stopped"."""
+    """A course under an approval: "pending", "planned", "infeasible" with its reasons, or "stopped".
+
+    One that is "pending" with the reason "concern-open" waits until a clinician has cleared a safety concern.
+    """
 
     course_id: UUID
     approval_id: UUID

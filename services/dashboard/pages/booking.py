@@ -61,7 +61,10 @@ async def link(patient_id: UUID, request: Request, who: Booker) -> Response:
 @router.post("/patients/{patient_id}/book/plan/{approval_id}")
 async def plan_again(patient_id: UUID, approval_id: UUID, request: Request, who: Booker) -> Response:
     """Look for the sessions' times once more."""
-    await call(request, who, "scheduling", "POST", f"/api/v1/approvals/{approval_id}/plan")
+    try:
+        await call(request, who, "scheduling", "POST", f"/api/v1/approvals/{approval_id}/plan")
+    except Problem as problem:
+        return await _book(request, who, patient_id, "", "", None, problem)
     return done(f"/patients/{patient_id}")
 
 
@@ -146,6 +149,7 @@ async def _book(
         ahead=_ahead(request, calendar["appointments"]),
         movable=MOVABLE,
         waiting=[course for course in calendar["courses"] if course["state"] == "infeasible"],
+        in_danger=any((one["state"], one["reasons"]) == ("pending", ["concern-open"]) for one in calendar["courses"]),
         week=partial(page_link, mode=mode, provider=provider),
         **times,
     )

@@ -1,5 +1,6 @@
 """What becomes of an appointment: moved, cancelled, not come to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -152,6 +153,7 @@ async def _move_consultation(uow: UnitOfWork, found: Appointment, wanted: Wanted
 async def _move_session(uow: UnitOfWork, found: Appointment, wanted: Wanted, patients: list[UUID]) -> Move:
     session, shape = await require_approved(uow, found)
     if wanted.starts_at != found.starts_at:
+        await require_no_concern(uow, patients)
         await _require_spacing(uow, found, session, wanted)
     start, end = wanted.starts_at, wanted.starts_at + timedelta(days=1)
     site = _by(await site_of(uow, found, session, start, end, patients), wanted)
@@ -186,6 +188,7 @@ async def free_times(uow: UnitOfWork, found: Appointment, first: datetime, last:
     """
     session, shape = await require_approved(uow, found)
     patients = await repository.family(uow.conn, found.patient_id)
+    await require_no_concern(uow, patients)
     others = await _others(uow, found, session)
     rules = house.rules_of(uow.clinic)
     site = await site_of(uow, found, session, first, last + timedelta(days=1), patients)
@@ -219,6 +222,16 @@ async def require_approved(uow: UnitOfWork, found: Appointment) -> tuple[Session
     if shape is None:
         raise Refused("route-not-offered")
     return session, shape
+
+
+async def require_no_concern(uow: UnitOfWork, patients: Sequence[UUID]) -> None:
+    """No session gets a time while somebody worries about the patient; a talk does, for that is how they are helped.
+
+    Raises:
+        Refused: a safety concern is open.
+    """
+    if await day.concern(uow.conn, patients):
+        raise Refused("concern-open")
 
 
 async def _require_spacing(uow: UnitOfWork, found: Appointment, session: Session, wanted: Wanted) -> None:

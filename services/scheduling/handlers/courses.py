@@ -13,6 +13,7 @@ from services.scheduling.domain.site import Site
 from services.scheduling.handlers import airway, changes
 from services.scheduling.handlers.gaps import GAP
 from services.scheduling.repository import calendar as repository
+from services.scheduling.repository import day
 from services.scheduling.repository.calendar import Approval, Course
 from shared.contracts.assessment import CandidateApproved
 from shared.contracts.envelope import Envelope
@@ -38,13 +39,17 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be planned, as it was a moment ago. Without an order nothing can be: `reasons` say why."""
+    """What is to be planned, as it was a moment ago. Without an order nothing can be.
+
+    `in_danger`: a safety concern is open, so nothing is to be planned now.
+    """
 
     course: Course
     approval: Approval
     patients: tuple[UUID, ...]
     order: Order | None
     site: Site | None
+    in_danger: bool = False
 
 
 async def order(uow: UnitOfWork, event: CandidateApproved, at: Envelope) -> None:
@@ -78,7 +83,15 @@ async def end(uow: UnitOfWork, approval_id: UUID, *, state: str, reason: str) ->
 
 
 async def again(uow: UnitOfWork, approval_id: UUID) -> bool:
-    """Have a course planned that could not be planned before; False when there is none."""
+    """Have a course planned that could not be planned before; False when there is none.
+
+    Raises:
+        Refused: a safety concern is open.
+    """
+    course = await repository.course(uow.conn, repository.WAITING_COURSE, approval_id)
+    if course is None:
+        return False
+    await changes.require_no_concern(uow, await repository.family(uow.conn, course.patient_id))
     return await uow.conn.fetchval(repository.AGAIN, approval_id) is not None
 
 
@@ -91,6 +104,8 @@ async def draft(uow: UnitOfWork) -> Draft | None:
     if approval is None:
         raise LookupError(f"course {course.course_id} has no approval")
     patients = tuple(await repository.family(uow.conn, course.patient_id))
+    if await day.concern(uow.conn, patients):
+        return Draft(course, approval, patients, None, None, in_danger=True)
     shape = house.shape_of(uow.clinic, approval.route)
     if shape is None:
         return Draft(course, approval, patients, None, None)
@@ -118,7 +133,8 @@ async def draft(uow: UnitOfWork) -> Draft | None:
 
 async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) -> None:
     """Book the whole plan, or say why there is none. What was decided meanwhile wins; what was said of the patient and
-    not applied yet is waited for.
+    not applied yet is waited for, and so is the clinician while a safety concern is open: crisis comes before any
+    booking. Who clears it holds the course, or is seen here.
 
     Raises:
         Taken: somebody was faster, or turned out to be another's person; roll back and plan again.
@@ -132,6 +148,10 @@ async def settle(uow: UnitOfWork, drafted: Draft, outcome: Plan | Infeasible) ->
         raise Taken([], raced=True)
     if await repository.unheard(uow.conn, drafted.patients):
         await uow.conn.execute(repository.POSTPONE_COURSE, course.course_id)
+    elif await day.concern(uow.conn, drafted.patients):
+        await uow.conn.execute(day.WAIT_FOR_CLINICIAN, course.course_id)
+    elif drafted.in_danger:
+        return  # cleared since the look: it is looked at again
     elif isinstance(outcome, Plan):
         await _book(uow, drafted, outcome)
     else:

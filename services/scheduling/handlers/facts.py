@@ -29,13 +29,14 @@ async def withdraw(uow: UnitOfWork, event: TreatmentConsentWithdrawn) -> None:
 
 
 async def worry(uow: UnitOfWork, event: SafetyConcernRaised) -> None:
-    """Somebody may be in danger: nothing is given until a clinician has cleared it."""
+    """Somebody may be in danger: no session is planned, booked or given until a clinician has cleared it."""
     await uow.conn.execute(day.RAISE_CONCERN, event.concern_id, event.patient_id, event.level)
 
 
 async def clear(uow: UnitOfWork, event: SafetyConcernCleared) -> None:
-    """A clinician spoke with them."""
+    """A clinician spoke with them: a course that waited for that is planned."""
     await uow.conn.execute(day.CLEAR_CONCERN, event.concern_id, event.patient_id)
+    await uow.conn.execute(day.CLEARED, await calendar.family(uow.conn, event.patient_id))
 
 
 async def measure(uow: UnitOfWork, event: VitalsRecorded) -> None:

@@ -136,6 +136,7 @@ NEXT_COURSE = COURSES + "where state = 'pending' and next_try <= now() order by 
 LOCK_COURSE = COURSES + "where course_id = $1 for update"
 SETTLE_COURSE = "update courses set state = $2, reasons = $3 where course_id = $1"
 POSTPONE_COURSE = "update courses set next_try = now() + interval '1 minute' where course_id = $1 and state = 'pending'"
+WAITING_COURSE = COURSES + "where approval_id = $1 and state in ('pending', 'infeasible')"
 AGAIN = """
 update courses set state = 'pending', next_try = now(), reasons = '{}' where approval_id = $1 and state = 'infeasible'
 returning course_id

@@ -36,6 +36,15 @@ insert into concerns (concern_id, patient_id, cleared) values ($1, $2, true)
 on conflict (concern_id) do update set cleared = true
 """
 CONCERN = "select exists (select from concerns where patient_id = any($1::uuid[]) and not cleared)"
+# A course that waits for a clinician is planned as soon as the concern is cleared; where something else ended it (two
+# people had been taken for one), within a minute.
+WAIT_FOR_CLINICIAN = """
+update courses set next_try = now() + interval '1 minute', reasons = '{concern-open}' where course_id = $1
+"""
+CLEARED = """
+update courses set next_try = now(), reasons = '{}'
+ where patient_id = any($1::uuid[]) and state = 'pending' and reasons = '{concern-open}'
+"""
 
 ADD_READING = """
 insert into vitals (vitals_id, appointment_id, phase, taken_at, systolic, diastolic, heart_rate, spo2)
