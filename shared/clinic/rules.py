@@ -21,6 +21,7 @@ def problems_of(clinic: Clinic) -> list[Problem]:
         *_people(clinic),
         *_means(clinic),
         *_messages(clinic),
+        *_screening(clinic),
         *_signatures(clinic),
     ]
 
@@ -116,6 +117,15 @@ def _messages(clinic: Clinic) -> list[Problem]:
         if step.asks == "transport" and (step.hours_before or 0) <= clinic.transport.cut_off_hours
     )
     return found
+
+
+def _screening(clinic: Clinic) -> list[Problem]:
+    """Who asks for grown-ups is told of everybody whose age nobody knows."""
+    codes = {rule.code for rule in clinic.screening.rules}
+    if "CI_AGE" not in codes or "AGE_UNKNOWN" in codes:
+        return []
+    remedy = "add the rule as packs/screening.toml has it"
+    return [Problem("screening.rules", "has CI_AGE and lacks AGE_UNKNOWN: no flag says that an age is unknown", remedy)]
 
 
 def _signatures(clinic: Clinic) -> list[Problem]:

@@ -263,7 +263,7 @@ async def _decide(crowd: Crowd, random_: random.Random, who: str, http: httpx.As
         headers = crowd.arena.as_staff("osei", "assessment", step_up=True)
         return await crowd.ask(http, who, friend.id, method, chart + path, json=body, headers=headers)
 
-    for kind, content in (("history", {}), ("goals", {"hopes": "sleep"}), ("tried", {})):
+    for kind, content in (("history", {"born": "1980-04-02"}), ("goals", {"hopes": "sleep"}), ("tried", {})):
         status, _ = await ask("PUT", f"/{kind}", {"version": 0, "content": content})
         if status == 404:
             crowd.decided.discard(friend.id)

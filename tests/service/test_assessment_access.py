@@ -34,7 +34,7 @@ async def patient(world: World, service: Running) -> UUID:
     async with world.start("intake") as intake:
         patient = await create_lead(intake.service)
         await eventually(lambda: status(service, "GET", f"/api/v1/charts/{patient}", "osei"), equals=200)
-    for kind, content in (("history", {}), ("goals", {"hopes": "sleep"}), ("tried", {})):
+    for kind, content in (("history", {"born": "1980-04-02"}), ("goals", {"hopes": "sleep"}), ("tried", {})):
         path = f"/api/v1/charts/{patient}/{kind}"
         assert await status(service, "PUT", path, "dana", json={"version": 0, "content": content}) == 200
     assert await status(service, "POST", f"/api/v1/charts/{patient}/complete", "dana") == 201

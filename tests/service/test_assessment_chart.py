@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from shared.contracts.intake import LeadMerged, LeadUnmerged, PatientErased
-from tests.support.assessment import GOALS, Clinic, approve, bound
+from tests.support.assessment import GOALS, HISTORY, Clinic, approve, bound
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -58,7 +58,7 @@ async def test_a_lead_becomes_a_signed_approval(clinic: Clinic):
 
 async def test_nothing_that_was_written_lies_readable_in_the_database(clinic: Clinic):
     patient = await clinic.patient()
-    await clinic.approved(patient, goals={"hopes": "xylophone-hope"}, history={"notes": "xylophone-note"})
+    await clinic.approved(patient, goals={"hopes": "xylophone-hope"}, history=HISTORY | {"notes": "xylophone-note"})
     async with clinic.world.connection() as conn:
         tables = await conn.fetch("select tablename from pg_tables where schemaname = 'assessment'")
         for table in tables:

@@ -1,6 +1,7 @@
 """What a provider decides on a chart: on which version, with which answers, and when an approval ends."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -147,9 +148,22 @@ async def test_beyond_the_clinics_course_is_refused_by_field(clinic: Clinic):
     assert refused["fields"][0]["remedy"]
 
 
+async def test_nobody_whose_age_is_unknown_is_approved_without_a_word_about_it(clinic: Clinic):
+    patient = await clinic.patient()
+    about = await clinic.assessed(patient, history={"medications": []})
+    (flag,) = (await clinic.get(patient))["flags"]
+    assert (flag["code"], flag["severity"], flag["label"]) == ("AGE_UNKNOWN", "hard", "Date of birth unknown")
+    refused = await clinic.decide(patient, approve(about), expect=422)
+    assert (refused["code"], "AGE_UNKNOWN" in json.dumps(refused)) == ("flags_not_acknowledged", True)
+    await clinic.decide(patient, approve(about, acknowledged={"AGE_UNKNOWN": "42 by the passport that I saw"}))
+    other = await clinic.patient()
+    await clinic.approved(other, history={"born": "1984-04-02"})
+    assert (await clinic.get(other))["flags"] == [], "answered, it is gone"
+
+
 async def test_each_hard_flag_is_answered_by_the_provider(clinic: Clinic):
     patient = await clinic.patient()
-    about = await clinic.assessed(patient, history={"conditions": [{"code": "CI_HTN_UNCTRL"}]})
+    about = await clinic.assessed(patient, history=HISTORY | {"conditions": [{"code": "CI_HTN_UNCTRL"}]})
     refused = await clinic.decide(patient, approve(about), expect=422)
     assert "CI_HTN_UNCTRL" in refused["detail"]
     await clinic.decide(patient, approve(about, acknowledged={"CI_HTN_UNCTRL": "controlled since May"}))
@@ -157,7 +171,7 @@ async def test_each_hard_flag_is_answered_by_the_provider(clinic: Clinic):
 
 async def test_a_safety_concern_stands_before_every_approval_until_a_clinician_clears_it(clinic: Clinic):
     patient = await clinic.patient()
-    about = await clinic.assessed(patient, history={"conditions": [{"code": "CRISIS_SI"}]})
+    about = await clinic.assessed(patient, history=HISTORY | {"conditions": [{"code": "CRISIS_SI"}]})
     assert "safety-concern" in await clinic.tasks(patient)
     body = approve(about, acknowledged={"CRISIS_SI": "spoke with her"})
     assert (await clinic.decide(patient, body, expect=409))["code"] == "safety_concern_open"

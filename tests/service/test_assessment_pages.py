@@ -67,7 +67,11 @@ async def record(dana: httpx.AsyncClient, patient: UUID, kind: str, version: int
 
 async def fill(dana: httpx.AsyncClient, patient: UUID, **history) -> None:
     rows = {"medications_name": ["Sertraline", ""], "medications_dose": ["100 mg", ""], "medications_since": ["", ""]}
-    for kind, fields in (("history", rows | history), ("goals", {"hopes": "To sleep <b>well</b>"}), ("tried", {})):
+    for kind, fields in (
+        ("history", rows | {"born": "1980-04-02"} | history),
+        ("goals", {"hopes": "To sleep <b>well</b>"}),
+        ("tried", {}),
+    ):
         saved = await record(dana, patient, kind, **fields)
         assert (saved.status_code, saved.headers.get("location")) == (303, f"/patients/{patient}/chart#{kind}")
     done = await dana.post(f"/patients/{patient}/chart/complete")

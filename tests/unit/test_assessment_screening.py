@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,13 +21,18 @@ TODAY = date(2026, 12, 3)
 SIX_WEEKS = timedelta(weeks=6)
 
 
+def told(**more: Any) -> History:
+    """The history of a grown-up."""
+    return History(born=date(1980, 4, 2), **more)
+
+
 def flags(history: History) -> dict[str, Severity]:
     return {found.code: found.severity for found in findings(CLINIC.screening, history, today=TODAY)}
 
 
 def test_a_ticked_condition_speaks_with_its_reason_and_source():
     found = findings(
-        CLINIC.screening, History(conditions=(Condition(code="CI_ANEURYSM", note="clipped in 2019"),)), today=TODAY
+        CLINIC.screening, told(conditions=(Condition(code="CI_ANEURYSM", note="clipped in 2019"),)), today=TODAY
     )
     assert [f.code for f in found] == ["CI_ANEURYSM"]
     assert found[0].severity is Severity.HARD
@@ -36,7 +42,7 @@ def test_a_ticked_condition_speaks_with_its_reason_and_source():
 
 
 def test_the_strongest_comes_first():
-    history = History(
+    history = told(
         conditions=tuple(Condition(code=code) for code in ("REL_SUD", "CI_PREGNANCY", "CRISIS_SI")),
         medications=(Medication(name="Sertraline"),),
     )
@@ -66,7 +72,7 @@ def test_the_strongest_comes_first():
     ],
 )
 def test_medication_is_found_by_whole_words(name, code):
-    assert set(flags(History(medications=(Medication(name=name),)))) == ({code} if code else set())
+    assert set(flags(told(medications=(Medication(name=name),)))) == ({code} if code else set())
 
 
 @pytest.mark.parametrize(
@@ -76,19 +82,25 @@ def test_medication_is_found_by_whole_words(name, code):
         (date(2008, 12, 3), set()),
         (date(1961, 12, 4), set()),
         (date(1961, 12, 3), {"REL_AGE65"}),
-        (None, set()),
+        (None, {"AGE_UNKNOWN"}),
     ],
 )
-def test_age_counts_to_the_day(born, expected):
+def test_age_counts_to_the_day_and_an_unknown_one_is_said(born, expected):
     assert set(flags(History(born=born))) == expected
 
 
+def test_an_unknown_age_speaks_as_strongly_as_one_that_is_too_low():
+    assert flags(History()) == {"AGE_UNKNOWN": Severity.HARD}, "so an approval needs a reason that was written"
+    (found,) = findings(CLINIC.screening, History(), today=TODAY)
+    assert "18" in found.reason
+
+
 def test_an_allergy_to_the_medicine_is_a_hard_flag_however_it_is_written():
-    assert flags(History(allergies=(Allergy(substance="S-Ketamine"),))) == {"CI_ALLERGY": Severity.HARD}
-    assert flags(History(allergies=(Allergy(substance="esketamina"),))) == {"CI_ALLERGY": Severity.HARD}
+    assert flags(told(allergies=(Allergy(substance="S-Ketamine"),))) == {"CI_ALLERGY": Severity.HARD}
+    assert flags(told(allergies=(Allergy(substance="esketamina"),))) == {"CI_ALLERGY": Severity.HARD}
     for name in ("Spravato", "KETALAR (IV)", "ketamína", "keta\u200bmine"):
-        assert flags(History(allergies=(Allergy(substance=name),))) == {"CI_ALLERGY": Severity.HARD}, name
-    assert flags(History(allergies=(Allergy(substance="penicillin"),))) == {}
+        assert flags(told(allergies=(Allergy(substance=name),))) == {"CI_ALLERGY": Severity.HARD}, name
+    assert flags(told(allergies=(Allergy(substance="penicillin"),))) == {}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +108,7 @@ def test_an_allergy_to_the_medicine_is_a_hard_flag_however_it_is_written():
     [("F20.0", True), ("f25.1", True), ("F29", True), ("F250", True), ("F33.2", False), ("F2", False), (None, False)],
 )
 def test_a_psychotic_diagnosis_is_a_hard_flag_by_its_code(code, flagged):
-    found = flags(History(diagnoses=(Diagnosis(name="as written", code=code),)))
+    found = flags(told(diagnoses=(Diagnosis(name="as written", code=code),)))
     assert found == ({"CI_PSYCHOSIS": Severity.HARD} if flagged else {})
 
 
@@ -106,7 +118,7 @@ def test_the_words_name_the_clinics_own_numbers():
     screening = parse(data, "harbor.toml").screening
     words = {found.code: f"{found.label} {found.reason}" for found in findings(
         screening,
-        History(conditions=(Condition(code="REL_BMI35"),), medications=(Medication(name="Valium"),)), today=TODAY,
+        told(conditions=(Condition(code="REL_BMI35"),), medications=(Medication(name="Valium"),)), today=TODAY,
     )}  # fmt: skip
     assert "over 40" in words["REL_BMI35"]
     assert "10 mg of diazepam" in words["IX_BENZODIAZEPINE"]
@@ -183,6 +195,6 @@ def test_age_never_runs_backwards_and_rises_by_one_at_most(born, days):
 
 @given(st.lists(st.sampled_from([rule.code for rule in CLINIC.screening.rules]), unique=True, max_size=10))
 def test_findings_do_not_depend_on_the_order_of_entry(codes):
-    there = History(conditions=tuple(Condition(code=code) for code in codes))
-    back = History(conditions=tuple(Condition(code=code) for code in reversed(codes)))
+    there = told(conditions=tuple(Condition(code=code) for code in codes))
+    back = told(conditions=tuple(Condition(code=code) for code in reversed(codes)))
     assert findings(CLINIC.screening, there, today=TODAY) == findings(CLINIC.screening, back, today=TODAY)

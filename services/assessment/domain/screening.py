@@ -12,8 +12,8 @@ from services.assessment.domain.sections import History, Trial, Tried
 from shared.clinic.screening import Interaction, Screening, ScreeningRule
 from shared.contracts.assessment import Severity
 
-UNDER_AGE, OLDER, ALLERGY, PSYCHOSIS = "CI_AGE", "REL_AGE65", "CI_ALLERGY", "CI_PSYCHOSIS"
-COMPUTED = frozenset({UNDER_AGE, OLDER})
+UNDER_AGE, OLDER, NO_AGE, ALLERGY, PSYCHOSIS = "CI_AGE", "REL_AGE65", "AGE_UNKNOWN", "CI_ALLERGY", "CI_PSYCHOSIS"
+COMPUTED = frozenset({UNDER_AGE, OLDER, NO_AGE})
 """Rules that are computed from the birth date and not asked."""
 
 _ORDER = {Severity.CRISIS: 0, Severity.HARD: 1, Severity.REVIEW: 2, Severity.INFO: 3}
@@ -104,7 +104,10 @@ def findings(screening: Screening, history: History | None, *, today: date) -> t
 
 def _computed(screening: Screening, history: History, today: date) -> list[tuple[str, str]]:
     speaking: list[tuple[str, str]] = []
-    if history.born is not None:
+    if history.born is None:
+        # Unknown is never as good as grown up: it speaks until somebody has asked.
+        speaking.append((NO_AGE, ""))
+    else:
         years = age(history.born, today)
         if years < screening.limits.adult_age:
             speaking.append((UNDER_AGE, str(years)))

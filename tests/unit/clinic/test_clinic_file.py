@@ -305,6 +305,13 @@ def test_a_clinic_has_everybody_sign_again_without_vouching_for_a_release(data):
     assert parse(data, "test.toml").consent.version == f"{TREATMENT_TEXT}.2"
 
 
+def test_whoever_treats_grown_ups_is_told_of_an_age_that_nobody_knows(data):
+    data["screening"]["rules"] = [rule for rule in data["screening"]["rules"] if rule["code"] != "AGE_UNKNOWN"]
+    (found,) = problems(data)
+    assert "lacks AGE_UNKNOWN" in found
+    assert "packs/screening.toml" in found
+
+
 def test_the_shipped_files_are_plain_toml():
     for path in CLINICS.rglob("*.toml"):
         tomllib.loads(path.read_text(encoding="utf-8"))
