@@ -48,11 +48,13 @@ select source, subject, sequence, reason, headers::text as headers, body from pa
  where subject = any($1::uuid[]) order by subject, source, sequence
 """
 UNPARK = "delete from parked where source = $1 and subject = $2 and sequence <= $3"
-# The predecessor is missing where it is neither applied nor waiting itself nor given up.
+# The predecessor is missing where it is neither applied nor waiting itself nor given up. Positions are looked up one by
+# one, here and below: joined, the plan that is made while few are known reads those of everybody.
 GAPS = """
 select source, subject, missing from (
     select p.source, p.subject, coalesce(max(i.sequence), 0) + 1 as missing, min(p.sequence) as first
-      from parked p left join inbox i using (source, subject)
+      from parked p
+      left join lateral (select * from inbox i where (i.source, i.subject) = (p.source, p.subject) limit 1) i on true
      where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence > coalesce(i.sequence, 0)
      group by p.source, p.subject) waits
  where first > missing
@@ -64,7 +66,9 @@ select source, subject, missing from (
 # Whoever brought what these needed released them, unless it died before it could or looked before they were parked. Any
 # of them, for some wait for what nobody has said yet.
 OVERDUE = """
-select p.subject from parked p left join inbox i using (source, subject)
+select p.subject
+  from parked p
+  left join lateral (select * from inbox i where (i.source, i.subject) = (p.source, p.subject) limit 1) i on true
  where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence <= coalesce(i.sequence, 0) + 1
    and not exists (select from dead_letters d
                     where d.resolved_at is null

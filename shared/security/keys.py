@@ -25,7 +25,7 @@ returning kid, wrapped
 ADOPT_MANY = """
 insert into patient_keys (subject, kid, wrapped)
 select * from unnest($1::uuid[], $2::text[], $3::text[]) as k(subject, kid, wrapped)
- where not exists (select from tombstones t where t.subject = k.subject)
+ where (select true from tombstones t where t.subject = k.subject) is null
  order by subject
 on conflict (subject) do nothing
 """

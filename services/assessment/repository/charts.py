@@ -108,7 +108,8 @@ ALSO_OPEN = """
 with recursive merged (id) as (
     select absorbed_id from aliases where patient_id = $1
     union
-    select a.absorbed_id from aliases a join merged m on a.patient_id = m.id
+    select a.absorbed_id
+      from merged m cross join lateral (select * from aliases a where a.patient_id = m.id offset 0) a
 )
 select c.id, c.patient_id from safety_concerns c join merged m on m.id = c.patient_id
  where c.cleared_at is null and c.kind = (select kind from safety_concerns where id = $2)

@@ -82,7 +82,7 @@ on conflict do nothing
 CLOSED = """
 update work set closed_at = d.at, outcome = d.outcome
   from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as d (task_id, at, outcome)
- where work.task_id = d.task_id
+ where work.task_id = d.task_id and work.task_id = any($1::uuid[])
 """
 OPEN_WORK = """
 select task_id, source, subject, patient_id, kind, occurrence, role, deadline, appointment_id, detail, raised_at
@@ -112,10 +112,12 @@ NOW = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 MISSED = """
 select $1::bigint > pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     or coalesce((select min(xid) from changes) > $1::bigint::text::xid8, true)
-    or exists (select from changes
-                where xid >= $1::bigint::text::xid8 and ($2::uuid[] is null or patient_id = any($2::uuid[])))
+    or (select true from changes
+         where xid >= $1::bigint::text::xid8 and ($2::uuid[] is null or patient_id = any($2::uuid[]))
+         order by xid desc limit 1) is not null
 """
-SWEEP = "delete from changes where at < clock_timestamp() - interval '1 day'"
+# By `now()`, which stands still in a statement and so may be looked for in an index.
+SWEEP = "delete from changes where at < now() - interval '1 day'"
 READERS = """
 select actor, max(at) as at from audit where subject = $1 and action = 'read' and actor like 'staff:%'
  group by actor order by at desc limit 6

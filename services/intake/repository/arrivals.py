@@ -48,8 +48,12 @@ with offered as (
 )
 select m.patient_id, count(p.patient_id) as points from mine m left join points p using (patient_id) group by 1
 """
+# By the keys that were taken: all that was accepted in a month would be read to find them by the patient.
 GIVE_BACK = """
-with keys as (delete from accepted where patient_id = any($1::uuid[]))
+with keys as (
+    delete from accepted
+     where producer = any($2::text[]) and key = any($3::bytea[]) and patient_id = any($1::uuid[])
+)
 delete from contact_points where patient_id = any($1::uuid[])
 """
 ANSWERED = "select body, patient_id, answer_due from accepted where producer = $1 and key = $2"
@@ -59,9 +63,10 @@ GIVE_POINT = """
 insert into contact_points (kind, hash, patient_id) values ($1, $2, $3)
 on conflict (kind, hash) do update set patient_id = excluded.patient_id where contact_points.patient_id = $4
 """
-OWNERS = (
-    "select kind, patient_id from contact_points where (kind, hash) in (select * from unnest($1::text[], $2::bytea[]))"
-)
+OWNERS = """
+select c.kind, c.patient_id from unnest($1::text[], $2::bytea[]) as p (kind, hash)
+ cross join lateral (select * from contact_points c where c.kind = p.kind and c.hash = p.hash limit 1) c
+"""
 DROP_POINTS = "delete from contact_points where patient_id = $1"
 # Those that came with a merge stay: they are somebody's own again when the two are taken apart.
 DROP_OWN = "delete from contact_points where patient_id = $1 and kind = $2 and merged_from is null"
@@ -134,7 +139,8 @@ async def claim_new(
     counts = Counter(o[0] for o in offered)
     lost = [row["patient_id"] for row in rows if row["points"] < counts[row["patient_id"]]]
     if lost:
-        await conn.execute(GIVE_BACK, lost)
+        given = [wanted[one][0] for one in lost]
+        await conn.execute(GIVE_BACK, lost, [key.producer for key in given], [key.key for key in given])
     return frozenset(row["patient_id"] for row in rows).difference(lost)
 
 

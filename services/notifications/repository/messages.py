@@ -30,7 +30,10 @@ returning id
 """
 LOCK = _ALL + " where id = $1 for update"
 FIND = _ALL + " where id = $1"
-OF_PATIENTS = _ALL + " where patient_id = any($1) order by coalesce(sent_at, due_at), id"
+# Each patient's by themselves (`offset`): for `any` the plan of an empty house reads everybody's.
+_EACH = "select theirs.* from (select distinct unnest($1::uuid[])) as p (wanted) cross join lateral ("
+_THEIRS = " where patient_id = p.wanted offset 0) theirs order by coalesce(sent_at, due_at), id"
+OF_PATIENTS = _EACH + _ALL + _THEIRS
 CARRIED = _ALL + " where carried_by = $1 and state = any($2) order by due_at, id for update"
 WAITING_LIKE = (
     _ALL

@@ -23,9 +23,11 @@ returning id
 """
 FIND = _ALL + " where id = $1"
 LOCK = _ALL + " where id = $1 for update"
-OF_PATIENT = _ALL + " where patient_id = any($1) order by starts_at"
+# One after the other (`offset`): for `any` the plan of an empty house reads everybody's, for every message.
+_EACH = "select found.* from (select distinct unnest($1::uuid[])) as p (wanted) cross join lateral ("
+OF_PATIENT = _EACH + _ALL + " where patient_id = p.wanted offset 0) found order by starts_at"
 OF_COURSE = _ALL + " where course_id = $1 order by starts_at"
-SOME = _ALL + " where id = any($1) order by starts_at"
+SOME = _EACH + _ALL + " where id = p.wanted offset 0) found order by starts_at"
 MOVE = """
 update visits set starts_at = $2, dose_at = coalesce($3, dose_at + ($2 - starts_at)), ends_at = $4, zone = $5,
        revision = $6, state = 'ahead'

@@ -26,7 +26,9 @@ NOTED = "select busy_id from busy where resource = $1 and during = tstzrange($2,
 DROP = "delete from busy where busy_id = $1"
 _ALL = """
 select b.busy_id, b.resource, lower(b.during) as starts_at, upper(b.during) as ends_at, b.noted_by,
-       array(select distinct a.appointment_id from bookings k join appointments a using (appointment_id)
+       array(select distinct a.appointment_id
+               from bookings k
+              cross join lateral (select * from appointments a where a.appointment_id = k.appointment_id limit 1) a
               where k.resource = b.resource and k.during && b.during and a.state in ('booked', 'held')
                 and a.ends_at > $1
               order by a.appointment_id) as in_the_way
@@ -35,9 +37,10 @@ select b.busy_id, b.resource, lower(b.during) as starts_at, upper(b.during) as e
 FIND = _ALL + " where b.busy_id = $2"
 LOCK = _ALL + " where b.busy_id = $2 for update of b"
 BETWEEN = _ALL + " where b.during && tstzrange($2, $3) order by lower(b.during), b.busy_id"
+# Found first and then looked up (`any`): by `in` all appointments would be read and compared.
 _IN_THE_WAY = """
- where appointment_id in (select b.appointment_id from bookings b
-                           where b.resource = $1 and b.during && tstzrange($2, $3))
+ where appointment_id = any(array(select b.appointment_id from bookings b
+                                   where b.resource = $1 and b.during && tstzrange($2, $3)))
    and state in ('booked', 'held') order by starts_at, appointment_id
 """
 OVER = APPOINTMENTS + _IN_THE_WAY

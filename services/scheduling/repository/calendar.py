@@ -18,13 +18,14 @@ from shared.contracts.base import Source
 from shared.inbox.hearing import waits
 
 # A statement that sorts its rows and never waits inside one row while holding a later one cannot deadlock with itself.
+# Whether somebody is away is looked up for each: by `not exists` the plan of an empty house reads all absences.
 BOOK = """
 insert into bookings (resource, during, appointment_id)
 select n.resource, tstzrange(n.starts_at, n.ends_at), n.appointment_id
   from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::uuid[])
        as n (resource, starts_at, ends_at, appointment_id)
- where not exists (select from busy b
-                    where b.resource = n.resource and b.during && tstzrange(n.starts_at, n.ends_at))
+ where (select true from busy b
+         where b.resource = n.resource and b.during && tstzrange(n.starts_at, n.ends_at) limit 1) is null
  order by n.resource, n.starts_at
 on conflict do nothing
 returning resource, lower(during) as starts_at
@@ -62,7 +63,10 @@ select appointment_id, patient_id, kind, state, starts_at, ends_at, zone, provid
 """
 FIND = APPOINTMENTS + "where appointment_id = $1"
 LOCK = APPOINTMENTS + "where appointment_id = $1 for update"
-OF_PATIENTS = APPOINTMENTS + "where patient_id = any($1::uuid[]) order by starts_at, appointment_id"
+# Each patient's by themselves (`offset`): for `any` the plan of an empty house reads everybody's.
+_EACH = "select theirs.* from (select distinct unnest($1::uuid[])) as p (id) cross join lateral ("
+_THEIRS = "where patient_id = p.id offset 0) theirs order by starts_at, appointment_id"
+OF_PATIENTS = _EACH + APPOINTMENTS + _THEIRS
 OF_COURSE = APPOINTMENTS + "where course_id = $1 order by number, appointment_id"
 _AHEAD = "and state in ('booked', 'held', 'checked-in') order by appointment_id for update"
 AHEAD_OF_APPROVAL = APPOINTMENTS + "where approval_id = $1 " + _AHEAD
@@ -94,18 +98,21 @@ PART = """
 delete from bookings b using appointments a
  where a.appointment_id = b.appointment_id and b.resource = any($1::text[]) and a.patient_id = any($2::uuid[])
 """
-# UNION, not UNION ALL: a circle of merges ends too.
+# UNION, not UNION ALL: a circle of merges ends too. Step by step (`limit`, `offset`): the plan of a join that is made
+# while few are known reads all patients for each of these questions, and there is one for most events.
 FAMILY = """
 with recursive up as (
     select p.patient_id, p.merged_into from patients p where p.patient_id = $1
     union
-    select p.patient_id, p.merged_into from patients p join up on p.patient_id = up.merged_into
+    select p.patient_id, p.merged_into
+      from up cross join lateral (select * from patients p where p.patient_id = up.merged_into limit 1) p
 ), down as (
     select $1::uuid as patient_id
     union
     select patient_id from up
     union
-    select p.patient_id from patients p join down d on p.merged_into = d.patient_id
+    select p.patient_id
+      from down d cross join lateral (select * from patients p where p.merged_into = d.patient_id offset 0) p
 )
 select patient_id from down order by patient_id
 """

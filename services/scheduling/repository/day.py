@@ -35,7 +35,10 @@ CLEAR_CONCERN = """
 insert into concerns (concern_id, patient_id, cleared) values ($1, $2, true)
 on conflict (concern_id) do update set cleared = true
 """
-CONCERN = "select exists (select from concerns where patient_id = any($1::uuid[]) and not cleared)"
+CONCERN = """
+select exists (select from unnest($1::uuid[]) as p (id)
+                cross join lateral (select from concerns c where c.patient_id = p.id and not c.cleared limit 1) c)
+"""
 # A course that waits for a clinician is planned as soon as the concern is cleared; where something else ended it (two
 # people had been taken for one), within a minute.
 WAIT_FOR_CLINICIAN = """
@@ -91,10 +94,12 @@ select checked_in_at, attested, dosed_at, prescriber_id, discharged_at from sess
 """
 
 _NEEDS_THEM = """
- where state in ('booked', 'held', 'checked-in') and appointment_id <> $4 and appointment_id in (
-       select b.appointment_id from bookings b
-         join unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as n (resource, starts_at, ends_at)
-           on b.resource = n.resource and b.during && tstzrange(n.starts_at, n.ends_at))
+ where state in ('booked', 'held', 'checked-in') and appointment_id <> $4 and appointment_id = any(array(
+       select b.appointment_id
+         from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as n (resource, starts_at, ends_at)
+        cross join lateral (
+              select k.appointment_id from bookings k
+               where k.resource = n.resource and k.during && tstzrange(n.starts_at, n.ends_at) offset 0) b))
  order by starts_at, appointment_id
 """
 NEEDS_THEM = APPOINTMENTS + _NEEDS_THEM

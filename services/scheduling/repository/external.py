@@ -24,8 +24,8 @@ _LACKING = """
         or exists (select from unnest(array['person:' || provider_id, 'patient:' || patient_id, 'room:' || room_id])
                             as n (resource)
                     where n.resource is not null
-                      and not exists (select from bookings b where b.appointment_id = appointments.appointment_id
-                                                               and b.resource = n.resource)))
+                      and (select true from bookings b where b.appointment_id = appointments.appointment_id
+                                                         and b.resource = n.resource limit 1) is null))
  order by starts_at, appointment_id for update skip locked
 """
 LACKING = APPOINTMENTS + _LACKING
