@@ -1,14 +1,18 @@
-"""The Kubernetes objects: valid by Kubernetes' own schemas, and in step with what the code declares."""
+"""The Kubernetes objects: valid by Kubernetes' schemas or their controllers', and in step with what the code says."""
+
+import json
 
 import kubernetes_validate
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from shared.contracts.readers import READS, read_from
 from shared.contracts.topics import TOPICS, events_of
 from shared.db.migrate import SERVICES
 from shared.settings import ServiceSettings
 from tests.contract.test_deployed import settings_class
+from tests.support.custom_resources import CUSTOM
 from tests.support.deployed import ROOT, led_to
 
 BASE = ROOT / "deploy" / "kubernetes" / "base"
@@ -17,8 +21,6 @@ KUSTOMIZATION = yaml.safe_load((BASE / "kustomization.yaml").read_text())
 OBJECTS = [
     found for name in KUSTOMIZATION["resources"] for found in yaml.safe_load_all((BASE / name).read_text()) if found
 ]
-CUSTOM = ("ScaledObject", "HTTPRoute")
-"""Custom resources, which Kubernetes' schemas don't know."""
 
 
 def of(kind):
@@ -36,6 +38,35 @@ def pods():
 )
 def test_an_object_is_what_kubernetes_takes(thing):
     kubernetes_validate.validate(thing, VERSION, strict=True)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [one for one in OBJECTS if one["kind"] in CUSTOM],
+    ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",
+)
+def test_a_custom_resource_says_what_its_controller_knows(thing):
+    CUSTOM[thing["kind"]].model_validate(thing)
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong", "told"),
+    [
+        ("ScaledObject", "lagThreshold", "lagTreshold", "triggers.0.metadata.lagTreshold"),
+        ("ScaledObject", "scaleTargetRef", "scaleTarget", "spec.scaleTargetRef"),
+        ("ScaledObject", "cooldownPeriod", "coolDownPeriod", "spec.coolDownPeriod"),
+        ("ScaledObject", '"500"', "500", "triggers.0.metadata.lagThreshold"),
+        ("HTTPRoute", "backendRefs", "backendRef", "rules.1.backendRef"),
+        ("HTTPRoute", "PathPrefix", "Prefix", "path.type"),
+        ("HTTPRoute", "parentRefs", "parents", "spec.parentRefs"),
+    ],
+)
+def test_a_custom_resource_with_a_slip_is_seen(kind, right, wrong, told):
+    thing = json.loads(json.dumps(next(iter(of(kind).values()))).replace(right, wrong))
+    with pytest.raises(ValidationError) as found:
+        CUSTOM[kind].model_validate(thing)
+    places = [".".join(map(str, error["loc"])) for error in found.value.errors()]
+    assert any(told in place for place in places), places
 
 
 def test_every_file_is_listed_and_every_service_has_its_objects():
