@@ -10,7 +10,7 @@ import pytest
 
 from shared.contracts.intake import ExternalBusyChanged
 from shared.ids import new_id
-from tests.support.scheduling import Calendar, calendar_of
+from tests.support.scheduling import Calendar, calendar_of, on_weekdays
 from tests.support.waiting import eventually
 from tests.support.world import World
 
@@ -36,11 +36,6 @@ async def free(calendar: Calendar, appointment: str, part: str = "provider") -> 
     parts = (await calendar.get(f"/api/v1/appointments/{appointment}/stand-ins"))["parts"]
     others = next(one["others"] for one in parts if one["part"] == part)
     return [one["person_id"] for one in others if one["standing"] == "free"]
-
-
-def on_weekdays(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those at which everybody is there: Dr Ríos works from Monday to Friday."""
-    return [one for one in sessions if datetime.fromisoformat(one["starts_at"]).weekday() < 5]
 
 
 async def test_leave_is_noted_once_told_and_taken_back(calendar: Calendar) -> None:

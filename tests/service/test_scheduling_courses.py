@@ -158,28 +158,36 @@ async def test_no_plan_is_said_with_its_reason_and_becomes_a_task(calendar: Cale
     assert (await calendar.post(f"/api/v1/approvals/{approval}/plan")).status_code == 404
 
 
+async def some_that_can_move(calendar: Calendar, sessions: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """One of these that has another time between its neighbours, and that time: on some days they stand too close."""
+    for one in sessions:
+        day = one["starts_at"][:10]
+        for offer in await calendar.offers(kind="session", appointment_id=one["id"], days=7, **{"from": day}):
+            if offer["starts_at"] != one["starts_at"]:
+                return one, offer["starts_at"]
+    raise AssertionError("none of them can be moved")
+
+
 async def test_a_session_moves_alone_and_keeps_its_distance(calendar: Calendar) -> None:
     """Complaint 3: a reschedule moves what must move, and is checked against its neighbours."""
     patient = await calendar.patient()
     sessions = await calendar.course(patient)
-    third = sessions[2]
-    close = datetime.fromisoformat(sessions[1]["starts_at"]) + timedelta(hours=24)
+    middle, free = await some_that_can_move(calendar, sessions[1:-1])
+    before = middle["session"]["number"] - 1
+    close = datetime.fromisoformat(sessions[before - 1]["starts_at"]) + timedelta(hours=24)
     refused = await calendar.change(
-        third["id"], "reschedule", expect=422, starts_at=close.isoformat(), reason="patient"
+        middle["id"], "reschedule", expect=422, starts_at=close.isoformat(), reason="patient"
     )
     assert refused["code"] == "too_close"
-    assert "session 2" in refused["fields"][0]["message"]
-    day = third["starts_at"][:10]
-    offers = await calendar.offers(kind="session", appointment_id=third["id"], days=7, **{"from": day})
-    free = next(one for one in offers if one["starts_at"] != third["starts_at"])
-    moved = await calendar.change(third["id"], "reschedule", starts_at=free["starts_at"], reason="patient")
-    assert moved["session"]["number"] == 3
+    assert f"session {before}" in refused["fields"][0]["message"]
+    moved = await calendar.change(middle["id"], "reschedule", starts_at=free, reason="patient")
+    assert moved["session"]["number"] == before + 1
     after = await calendar.sessions(patient)
     assert [one["id"] for one in sorted(after, key=lambda one: one["session"]["number"])] == [
         one["id"] for one in sessions
     ]
-    others = [one["starts_at"] for one in after if one["id"] != third["id"]]
-    assert others == [one["starts_at"] for one in sessions if one["id"] != third["id"]]
+    others = [one["starts_at"] for one in after if one["id"] != middle["id"]]
+    assert others == [one["starts_at"] for one in sessions if one["id"] != middle["id"]]
 
 
 async def test_a_longer_gap_needs_a_providers_reason_and_is_kept(calendar: Calendar) -> None:
@@ -269,9 +277,10 @@ async def test_a_gap_that_a_lost_session_leaves_is_looked_at(calendar: Calendar)
     (task,) = await lose(last)
     assert task["role"] == "front_desk"
     assert f"sessions 2 and {last + 2} lie" in task["detail"]
-    after, first = sessions[last + 1], (at[1] + timedelta(days=5)).date().isoformat()
-    offers = await calendar.offers(kind="session", appointment_id=after["id"], days=3, **{"from": first})
-    await calendar.change(after["id"], "reschedule", starts_at=offers[0]["starts_at"], reason="clinic")
+    after, first = sessions[last + 1], (at[1] + timedelta(days=3)).date().isoformat()
+    offers = await calendar.offers(kind="session", appointment_id=after["id"], days=6, **{"from": first})
+    closer = [one["starts_at"] for one in offers if datetime.fromisoformat(one["starts_at"]) <= at[1] + week]
+    await calendar.change(after["id"], "reschedule", starts_at=closer[-1], reason="clinic")
     assert await calendar.count(asked, patient) == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from services.scheduling.domain import house
 from services.scheduling.handlers import late
 from services.scheduling.repository import calendar as repository
-from tests.support.scheduling import Calendar, calendar_of
+from tests.support.scheduling import Calendar, calendar_of, on_weekdays
 from tests.support.world import World
 
 CONFLICTS = "tasks where kind = 'calendar-conflict' and subject = $1 and closed_at is null"
@@ -47,8 +47,10 @@ async def detail(calendar: Calendar, patient: UUID) -> str:
 
 async def test_who_comes_next_and_the_time_until_then_are_seen_to(calendar: Calendar) -> None:
     first, second = await calendar.patients(2)
-    session = (await calendar.course(first))[0]
-    following = (await calendar.course(second))[0]
+    session = min(on_weekdays(await calendar.course(first)), key=lambda one: moment(one, "starts_at").time())
+    following, *others = await calendar.course(second)
+    for one in others:  # which would keep it at a distance
+        await calendar.change(one["id"], "cancel", reason="clinic")
     until, ends, watched = moment(session, "room_until"), moment(session, "ends_at"), f"person:{session['monitor_id']}"
     moved = await calendar.change(
         following["id"], "reschedule", starts_at=until.isoformat(), reason="clinic", monitor_id=session["monitor_id"]

@@ -153,6 +153,11 @@ class Calendar:
         return found
 
 
+def on_weekdays(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those at which everybody is there and the clinic is open all day: Dr Ríos works from Monday to Friday."""
+    return [one for one in sessions if datetime.fromisoformat(one["starts_at"]).weekday() < 5]
+
+
 @asynccontextmanager
 async def calendar_of(world: World) -> AsyncIterator[Calendar]:
     """Scheduling and its neighbours, running."""
