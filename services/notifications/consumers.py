@@ -7,6 +7,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.intake import (
     ConsentGiven,
     ConsentRevoked,
+    LeadClosed,
     LeadCreated,
     LeadMerged,
     LeadUnmerged,
@@ -45,6 +46,11 @@ async def on_lead_merged(uow: UnitOfWork, event: LeadMerged, _at: Envelope) -> N
 @consumes(LeadUnmerged)
 async def on_lead_unmerged(uow: UnitOfWork, event: LeadUnmerged, _at: Envelope) -> None:
     await people.unmerge(uow, event)
+
+
+@consumes(LeadClosed)
+async def on_lead_closed(uow: UnitOfWork, event: LeadClosed, _at: Envelope) -> None:
+    await people.close(uow, event)
 
 
 @consumes(ConsentGiven)

@@ -41,6 +41,7 @@ READS: dict[Reader, tuple[type[Event], ...]] = {
     "notifications": (
         *_IDENTITY,
         intake.LeadUpdated,
+        intake.LeadClosed,
         intake.ConsentGiven,
         intake.ConsentRevoked,
         intake.MessageReceived,

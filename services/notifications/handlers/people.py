@@ -11,7 +11,7 @@ from services.notifications.handlers import danger
 from services.notifications.handlers.calling import call_unheard
 from services.notifications.handlers.planning import replan_all
 from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, TO_ESCORT, known
-from services.notifications.handlers.saying import Say, say, unschedule
+from services.notifications.handlers.saying import Say, let_down, say, unschedule
 from services.notifications.repository import messages, people, visits
 from services.notifications.rows import Patient
 from shared.contracts.assessment import AlternativeRecommended, CandidateDeclined, MoreInformationRequested
@@ -21,6 +21,7 @@ from shared.contracts.intake import (
     ConsentGiven,
     ConsentKind,
     ConsentRevoked,
+    LeadClosed,
     LeadCreated,
     LeadMerged,
     LeadUnmerged,
@@ -194,6 +195,19 @@ async def tell_decision(
         deadline=uow.clinic.answer_due(uow.now),
         detail="They were told that somebody calls with their provider's answer. It stands in the chart.",
     )
+
+
+async def close(uow: UnitOfWork, event: LeadClosed) -> None:
+    """They are followed no further: what waits to be said to them as a contact is not said, under none of their ids.
+
+    Answers, safety messages and all that is about a visit go on: a visit that stands is kept or cancelled by itself.
+    Whoever gets in touch again is answered like anybody.
+    """
+    await known(uow, event.patient_id)
+    for patient_id in (event.patient_id, *await people.absorbed(uow.conn, event.patient_id)):
+        stopped = await messages.stop_of_contact(uow.conn, patient_id, "lead_closed")
+        await unschedule(uow, patient_id, stopped)
+        await let_down(uow, patient_id, stopped)
 
 
 async def merge(uow: UnitOfWork, event: LeadMerged) -> None:

@@ -69,6 +69,13 @@ update messages set state = case when state = 'sending' then state else 'withdra
    and (kind <> all($3) or (kind = 'rescheduled' and visits = array[$1]))
 returning id, state
 """
+# What is said to somebody without a visit, and is neither an answer to them nor for their safety.
+STOP_OF_CONTACT = """
+update messages set state = case when state = 'sending' then state else 'withdrawn' end, reason = $2
+ where patient_id = $1 and state in ('planned', 'ready', 'sending') and visit_id is null and visits = '{}'
+   and course_id is null and not exempt
+returning id, state
+"""
 # What was to travel inside messages that will not go waits for its own moment again.
 LET_DOWN = """
 update messages set state = 'planned', recipient = null, carried_by = null
@@ -202,6 +209,12 @@ async def stop_of_visit(
 ) -> list[UUID]:
     """Take back what a visit still had planned, except these kinds. What is being sent is only marked."""
     rows = await conn.fetch(STOP_OF_VISIT, visit_id, reason, list(but))
+    return [row["id"] for row in rows if row["state"] != State.SENDING]
+
+
+async def stop_of_contact(conn: asyncpg.Connection, patient_id: UUID, reason: str) -> list[UUID]:
+    """Take back what they have not been told yet as a contact. What is being sent is only marked."""
+    rows = await conn.fetch(STOP_OF_CONTACT, patient_id, reason)
     return [row["id"] for row in rows if row["state"] != State.SENDING]
 
 
