@@ -34,7 +34,8 @@ _STARTED = (
 _HELPED = "Reply STOP to unsubscribe. Msg&Data Rates May Apply."
 _SLOW_SECONDS = 20
 _TRIES = 3
-_UNREACHABLE = 30003
+_LOST = {"undeliverable": 30003, "landline": 30006}
+"""The fault, and what Twilio says of a text that did not arrive by it."""
 
 
 class Refused(Exception):
@@ -101,10 +102,10 @@ class Carrier:
         return text
 
     async def _deliver(self, text: Text) -> None:
-        undeliverable = self._world.faults.sms == "undeliverable"
-        for status in ("sent", "undelivered" if undeliverable else "delivered"):
+        lost = _LOST.get(self._world.faults.sms)
+        for status in ("sent", "delivered" if lost is None else "undelivered"):
             await asyncio.sleep(self._settings.transit_seconds)
-            text = moved_on(text, status, self._clock.now(), _UNREACHABLE if status == "undelivered" else None)
+            text = moved_on(text, status, self._clock.now(), lost if status == "undelivered" else None)
             await self._world.keep_text(text)
             if text.callback:
                 await self.webhook(text.callback, self._status_of(text))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
-SmsFault = Literal["ok", "down", "slow", "accept_then_500", "undeliverable"]
+SmsFault = Literal["ok", "down", "slow", "accept_then_500", "undeliverable", "landline"]
 SmtpFault = Literal["ok", "down", "slow", "accept_then_500"]
 PayerFault = Literal["ok", "down", "slow", "busy", "inactive", "rejected"]
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
-from services.notifications.domain.delivery import state_of
-from services.notifications.handlers import delivery, transport
+from services.notifications.domain.delivery import State, state_of
+from services.notifications.handlers import delivery, transport, unreachable
 from services.notifications.jobs import settings_of
 from services.notifications.repository import messages, outbound, people, visits
 from services.notifications.rows import MessageRow
@@ -160,7 +160,10 @@ async def status(request: Request, service: ServiceDep, message: UUID | None = N
         known = await outbound.by_vendor_id(uow.conn, sid) or message
         row = await messages.find(uow.conn, known) if known is not None else None
         if row is not None and row.channel == "sms" and row.vendor_id in (None, sid):
-            await delivery.note(uow, row.id, state, vendor_id=sid, reason=reason)
+            if state is State.FAILED and reason is not None:
+                await unreachable.failed(uow, row.id, reason, vendor_id=sid)
+            else:
+                await delivery.note(uow, row.id, state, vendor_id=sid, reason=reason)
     return Response(status_code=204)
 
 

@@ -20,7 +20,7 @@ from services.notifications.adapters.port import NotSent, Outgoing, Receipt, Ref
 from services.notifications.adapters.smtp import SmtpSender
 from services.notifications.adapters.twilio import TwilioSender
 from services.notifications.domain.delivery import ATTEMPTS, State, wait_before
-from services.notifications.handlers import delivery, preparing, transport
+from services.notifications.handlers import delivery, preparing, transport, unreachable
 from services.notifications.handlers.planning import CUT_OFF, UNPREPARED
 from services.notifications.handlers.reaching import language_of, reached_as, seen
 from services.notifications.handlers.saying import TIMER, named_visits, release
@@ -178,7 +178,7 @@ async def _hand_over(service: Service, way: Sender, job: Job) -> None:
             if error.opted_out:
                 await delivery.refused_by_stop(uow, job.out.id)
             else:
-                await delivery.note(uow, job.out.id, State.FAILED, reason=error.reason)
+                await unreachable.failed(uow, job.out.id, error.reason)
         log.info("message_refused", message=str(job.out.id), reason=error.reason)
     else:
         if receipt is not None:

@@ -29,6 +29,8 @@ class Patient:
     email_out: bool
     alias_of: UUID | None
     erased: bool
+    unreachable: str | None = None
+    """Why their number takes no texts, in the carrier's code; null: it does, as far as is known."""
 
     def tz(self, clinic_zone: ZoneInfo) -> ZoneInfo:
         """The patient's zone; the clinic's where it is not known."""

@@ -280,3 +280,20 @@ async def test_a_text_that_the_network_cannot_deliver_becomes_a_call(stack, even
     [raised] = await eventually(task)
     assert "the text did not arrive (twilio-30003)" in raised["detail"]
     await stack.outside.break_()
+
+
+async def test_a_landline_is_texted_once_and_then_called(stack, eventually):
+    await stack.outside.break_(sms="landline")
+    patient = await stack.lead(email=None, phone="+18015550151", consents=(ConsentKind.SMS,))
+
+    async def task():
+        tasks = (await stack.http.get("/api/v1/tasks", headers=stack.running.as_staff("dana"))).json()["tasks"]
+        return [it for it in tasks if it["patient_id"] == str(patient) and it["kind"] == "call-patient"]
+
+    [raised] = await eventually(task)
+    assert "(twilio-30006); this number takes no texts" in raised["detail"]
+    await stack.outside.break_()
+    also, _, _ = await stack.approved(phone="+18015550151", consents=(ConsentKind.SMS,))
+    planned = {message["channel"] for message in (await stack.ledger(also))["messages"]}
+    assert planned == {"email"}, "nor is anybody else on that telephone"
+    assert len(await stack.outside.texts("+18015550151")) == 1

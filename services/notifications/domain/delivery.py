@@ -32,6 +32,10 @@ _TWILIO = {
     "sending": State.SENT,
     "sent": State.SENT,
 }
+_NO_TEXTS = frozenset({"twilio-21211", "twilio-21614", "twilio-30006"})
+"""No number at all; no mobile number; a landline or a carrier that can't be reached. A handset that is off or not known
+to its network just now (30003, 30005) and words that a carrier would not carry (30007) say nothing of the next text.
+Source: Twilio's dictionary of errors."""
 _MOVES = {
     State.READY: {State.SENT, State.DELIVERED, State.FAILED},
     State.SENDING: {State.SENT, State.DELIVERED, State.FAILED},
@@ -42,6 +46,11 @@ _MOVES = {
 def state_of(twilio_status: str) -> State | None:
     """What Twilio's word means for us; None for a word that we do not know."""
     return _TWILIO.get(twilio_status)
+
+
+def takes_no_texts(reason: str) -> bool:
+    """Whether this failure is the number's, and every other text to it would fail alike."""
+    return reason in _NO_TEXTS
 
 
 def may_move(state: State, to: State) -> bool:

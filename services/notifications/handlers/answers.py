@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.notifications.domain.answers import of_the_ride, read
 from services.notifications.domain.wellbeing import alarming, despairing, says_well
-from services.notifications.handlers import aftercare, danger, transport
+from services.notifications.handlers import aftercare, danger, transport, unreachable
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.people import opt_in, opt_out
 from services.notifications.handlers.reaching import known, reached_as
@@ -27,6 +27,8 @@ async def hear(uow: UnitOfWork, event: MessageReceived) -> None:
     there is danger in it.
     """
     patient = await known(uow, event.patient_id)
+    if event.channel is Channel.TEXT:
+        patient = await unreachable.heard_from(uow, patient)
     if event.keyword == "stop":
         await opt_out(uow, patient.id, str(event.message_id), confirm=event.channel is Channel.TEXT)
     elif event.keyword == "start":

@@ -3,11 +3,22 @@
 from datetime import timedelta
 from uuid import UUID
 
-from services.notifications.domain.delivery import State, may_move
+from services.notifications.domain.delivery import State, may_move, takes_no_texts
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
 from services.notifications.handlers.calling import call_instead, call_unheard
 from services.notifications.handlers.people import opt_out
-from services.notifications.handlers.reaching import AFTER, PAGE, TO_ESCORT, known, language_of, reached_as, seen
+from services.notifications.handlers.reaching import (
+    AFTER,
+    OPTED_OUT,
+    PAGE,
+    TO_ESCORT,
+    UNDELIVERABLE,
+    known,
+    language_of,
+    reached_as,
+    seen,
+    untexted,
+)
 from services.notifications.handlers.saying import TIMER, let_down, named_visits, recipient_of, too_late, waking
 from services.notifications.rendering import Facts, email, sms
 from services.notifications.repository import messages, outbound, visits
@@ -21,7 +32,7 @@ from shared.uow import UnitOfWork
 
 LINK_LASTS = timedelta(days=7)
 """After the last visit, so that "how to reach us" works the day after."""
-OPTED_OUT, TOO_LATE = "opted_out", "too_late"
+TOO_LATE = "too_late"
 
 
 async def write(uow: UnitOfWork, settings: Settings, row: MessageRow) -> bool:
@@ -60,15 +71,18 @@ async def held_till_morning(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -
 
 
 async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
-    """They said STOP since it was released: it does not go. One that may have gone is only not sent again."""
-    target = await reached_as(uow, await seen(uow, row.patient_id))
-    if row.channel != "sms" or not target.sms_out or row.kind in ("opt_out", TO_ESCORT):
+    """They said STOP since it was released, or their number proved to take no texts: it does not go.
+
+    One that may have gone is only not sent again.
+    """
+    reason = untexted(await reached_as(uow, await seen(uow, row.patient_id)))
+    if row.channel != "sms" or reason is None or row.kind in ("opt_out", TO_ESCORT):
         return False
     if unsure:
-        await outbound.overtake(uow.conn, row.id, OPTED_OUT)
+        await outbound.overtake(uow.conn, row.id, reason)
         return False
-    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
-    inside = await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=OPTED_OUT, at=uow.now)
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=reason)
+    inside = await outbound.note_carried(uow.conn, row.id, state=State.SUPPRESSED, reason=reason, at=uow.now)
     for one in (row, *await _rows(uow, inside)):
         await call_unheard(uow, await seen(uow, one.patient_id), one)
     return True
@@ -91,10 +105,10 @@ async def overtaken(uow: UnitOfWork, message_id: UUID) -> bool:
     row = await messages.find(uow.conn, message_id, lock=True)
     if row is None or row.state is not State.SENDING or row.reason is None:
         return False
-    to = State.SUPPRESSED if row.reason in (OPTED_OUT, TOO_LATE) else State.WITHDRAWN
+    to = State.SUPPRESSED if row.reason in (OPTED_OUT, UNDELIVERABLE, TOO_LATE) else State.WITHDRAWN
     await messages.stop(uow.conn, row.id, to=to, reason=row.reason)
     await let_down(uow, row.patient_id, [row.id])
-    if row.reason == OPTED_OUT:
+    if row.reason in (OPTED_OUT, UNDELIVERABLE):
         await call_unheard(uow, await seen(uow, row.patient_id), row)
     return True
 
@@ -197,7 +211,10 @@ async def _failed(uow: UnitOfWork, row: MessageRow, reason: str) -> None:
     _say_failed(uow, row, reason)
     patient = await seen(uow, row.patient_id)
     what = "text" if row.channel == "sms" else "e-mail"
-    await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, f"the {what} did not arrive ({reason})")
+    why = f"the {what} did not arrive ({reason})"
+    if takes_no_texts(reason):
+        why += "; this number takes no texts, and gets no more until it is another or they text us"
+    await call_instead(uow, patient, row.kind, row.occurrence, row.visit_id, why)
 
 
 async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:

@@ -10,7 +10,7 @@ from services.notifications.domain.wellbeing import despairing
 from services.notifications.handlers import danger
 from services.notifications.handlers.calling import call_unheard
 from services.notifications.handlers.planning import replan_all
-from services.notifications.handlers.reaching import AFTER, ESCORT, PAGE, TO_ESCORT, known
+from services.notifications.handlers.reaching import AFTER, ESCORT, OPTED_OUT, PAGE, TO_ESCORT, known
 from services.notifications.handlers.saying import Say, let_down, say, unschedule
 from services.notifications.repository import messages, people, visits
 from services.notifications.rows import Patient
@@ -146,7 +146,7 @@ async def revoke(uow: UnitOfWork, event: ConsentRevoked, at: Envelope) -> None:
     elif event.kind is ConsentKind.EMAIL:
         patient = await known(uow, event.patient_id)
         await people.allow(uow.conn, patient.id, sms=patient.sms_consent, sms_out=patient.sms_out, email_out=True)
-        await _suppress(uow, patient.id, "email")
+        await suppress(uow, patient.id, "email", OPTED_OUT)
         await replan_all(uow, await known(uow, patient.id))
 
 
@@ -158,14 +158,14 @@ async def opt_out(uow: UnitOfWork, patient_id: UUID, occurrence: str, *, confirm
     if confirm:
         await say(uow, patient, Say("opt_out", occurrence, only=("sms",), exempt=True, answering=True))
     await people.allow(uow.conn, patient.id, sms=False, sms_out=True, email_out=patient.email_out)
-    await _suppress(uow, patient.id, "sms")
+    await suppress(uow, patient.id, "sms", OPTED_OUT)
     await replan_all(uow, await known(uow, patient.id))
 
 
-async def _suppress(uow: UnitOfWork, patient_id: UUID, channel: str) -> None:
+async def suppress(uow: UnitOfWork, patient_id: UUID, channel: str, reason: str) -> None:
     """What was planned does not go. To their escort it does: that is another telephone, and no news to them."""
     stopped = await messages.stop_of_patient(
-        uow.conn, patient_id, to=State.SUPPRESSED, reason="opted_out", channel=channel, but=("opt_out", TO_ESCORT)
+        uow.conn, patient_id, to=State.SUPPRESSED, reason=reason, channel=channel, but=("opt_out", TO_ESCORT)
     )
     await unschedule(uow, patient_id, stopped)
     patient = await known(uow, patient_id)
@@ -238,6 +238,8 @@ async def forget(uow: UnitOfWork, event: PatientErased) -> None:
     await cancel_timers(uow, subject=patient.id)
     await close_tasks_of(uow, patient.id, outcome="erased")
     await visits.forget_escorts(uow.conn, patient.id)
+    if patient.phone_hash is not None:
+        await people.mark_reachable(uow.conn, patient.phone_hash)
     for purpose in (PAGE, ESCORT, AFTER):
         await links.revoke(uow, purpose=purpose, subject=patient.id)
     await people.erase(uow.conn, patient.id, uow.now)

@@ -19,6 +19,8 @@ AFTER = "after"
 """What the link of the check-in message is for."""
 TO_ESCORT = "escort_invite"
 """The one message that goes to them and not to the patient."""
+OPTED_OUT, UNDELIVERABLE = "opted_out", "undeliverable"
+"""Why a text is not sent: they said STOP; their number takes none."""
 
 
 async def known(uow: UnitOfWork, patient_id: UUID) -> Patient:
@@ -64,11 +66,18 @@ def channels(clinic: Clinic, target: Patient, *, answering: bool = False) -> lis
     """
     found: list[SmsOrEmail] = []
     exemption = clinic.messages.frequency.without_consent_per_day > 0 and not target.has_email
-    if target.has_phone and not target.sms_out and (target.sms_consent or answering or exemption):
+    if target.has_phone and not untexted(target) and (target.sms_consent or answering or exemption):
         found.append("sms")
     if target.has_email and not target.email_out:
         found.append("email")
     return found
+
+
+def untexted(target: Patient) -> str | None:
+    """Why this person is not texted, whatever it is about; None where they may be."""
+    if target.sms_out:
+        return OPTED_OUT
+    return UNDELIVERABLE if target.unreachable is not None else None
 
 
 def window_of(clinic: Clinic, target: Patient) -> Window:

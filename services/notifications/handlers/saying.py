@@ -7,7 +7,15 @@ from uuid import UUID
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
 from services.notifications.handlers.calling import call_instead, call_unheard
-from services.notifications.handlers.reaching import TO_ESCORT, channels, known, reached_as, window_of
+from services.notifications.handlers.reaching import (
+    TO_ESCORT,
+    UNDELIVERABLE,
+    channels,
+    known,
+    reached_as,
+    untexted,
+    window_of,
+)
 from services.notifications.repository import messages, outbound, people, questions, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
 from shared.clinic.messages import SmsOrEmail
@@ -54,7 +62,8 @@ async def say(uow: UnitOfWork, patient: Patient, what: Say) -> int:
     target = await reached_as(uow, patient)
     wanted = [channel for channel in channels(uow.clinic, target, answering=what.answering) if channel in what.only]
     if not wanted and not what.answering:
-        await call_instead(uow, patient, what.kind, what.occurrence, what.visit_id)
+        why = "their number takes no texts" if untexted(target) == UNDELIVERABLE else "no channel"
+        await call_instead(uow, patient, what.kind, what.occurrence, what.visit_id, why)
     for channel in wanted:
         row = _row(patient, what, channel, uow.now, _due(uow, target, what, channel))
         planned = await messages.plan(uow.conn, row)
@@ -219,8 +228,9 @@ async def _go(uow: UnitOfWork, row: MessageRow, recipient: str) -> None:
 
 async def _text_may_go(uow: UnitOfWork, row: MessageRow, target: Patient) -> bool:
     """Opt-out first, then quiet hours, then how many they had already."""
-    if target.sms_out and row.kind != "opt_out":
-        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+    reason = untexted(target)
+    if reason is not None and row.kind != "opt_out":
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=reason)
         await call_unheard(uow, await known(uow, row.patient_id), row)
         return False
     if row.exempt:

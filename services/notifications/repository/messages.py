@@ -25,7 +25,7 @@ on conflict (patient_id, kind, occurrence, channel) do update
    set text = excluded.text, asks = excluded.asks, due_at = excluded.due_at, until_at = excluded.until_at,
        visits = excluded.visits, exempt = excluded.exempt, state = 'planned', reason = null, carried_by = null
  where messages.state in ('planned', 'withdrawn')
-    or (messages.state = 'suppressed' and messages.reason = 'opted_out')
+    or (messages.state = 'suppressed' and messages.reason in ('opted_out', 'undeliverable'))
 returning id
 """
 LOCK = _ALL + " where id = $1 for update"

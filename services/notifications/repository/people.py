@@ -9,8 +9,8 @@ from services.notifications.rows import Patient
 
 _ALL = """
 select p.id, p.name, p.contact, p.phone_hash, p.has_phone, p.has_email, p.language, p.zone, p.sms_consent, p.sms_out,
-       p.email_out, a.patient_id as alias_of, p.erased_at is not null as erased
-  from patients p left join aliases a on a.absorbed_id = p.id
+       p.email_out, a.patient_id as alias_of, p.erased_at is not null as erased, n.reason as unreachable
+  from patients p left join aliases a on a.absorbed_id = p.id left join unreachable_numbers n using (phone_hash)
 """
 ADD = """
 insert into patients (id, name, contact, phone_hash, has_phone, has_email, language, zone, sms_consent)
@@ -22,7 +22,14 @@ FIND = _ALL + " where p.id = $1"
 # Their id never changes, so what refers to them may be written meanwhile: a message that goes out waits for nobody.
 LOCK = _ALL + " where p.id = $1 for no key update of p"
 WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
-TAKES_NO_TEXTS = "select exists (select from patients where phone_hash = $1 and sms_out)"
+TAKES_NO_TEXTS = """
+select exists (select from patients where phone_hash = $1 and sms_out)
+    or exists (select from unreachable_numbers where phone_hash = $1)
+"""
+MARK_UNREACHABLE = """
+insert into unreachable_numbers (phone_hash, reason, since) values ($1, $2, $3) on conflict do nothing
+"""
+MARK_REACHABLE = "delete from unreachable_numbers where phone_hash = $1"
 ABSORBED = "select absorbed_id from aliases where patient_id = $1"
 CHANGE = """
 update patients set name = coalesce($2, name), contact = coalesce($3, contact),
@@ -60,6 +67,7 @@ def _patient(row: asyncpg.Record) -> Patient:
         email_out=row["email_out"],
         alias_of=row["alias_of"],
         erased=row["erased"],
+        unreachable=row["unreachable"],
     )
 
 
@@ -92,8 +100,18 @@ async def with_phone(conn: asyncpg.Connection, phone_hash: bytes) -> list[UUID]:
 
 
 async def takes_no_texts(conn: asyncpg.Connection, phone_hash: bytes) -> bool:
-    """Whether somebody said STOP on this phone."""
+    """Whether somebody said STOP on this phone, or a carrier said that it takes none."""
     return bool(await conn.fetchval(TAKES_NO_TEXTS, phone_hash))
+
+
+async def mark_unreachable(conn: asyncpg.Connection, phone_hash: bytes, reason: str, at: datetime) -> None:
+    """This phone takes no texts, in the carrier's code."""
+    await conn.execute(MARK_UNREACHABLE, phone_hash, reason, at)
+
+
+async def mark_reachable(conn: asyncpg.Connection, phone_hash: bytes) -> None:
+    """It takes texts, as far as is known."""
+    await conn.execute(MARK_REACHABLE, phone_hash)
 
 
 async def absorbed(conn: asyncpg.Connection, patient_id: UUID) -> list[UUID]:
