@@ -1,6 +1,6 @@
 """Events in: this event, that handler."""
 
-from services.notifications.handlers import answers, people, visits
+from services.notifications.handlers import answers, escorts, people, visits
 from shared.consuming import Consumes
 from shared.contracts.assessment import AlternativeRecommended, CandidateDeclined, MoreInformationRequested
 from shared.contracts.envelope import Envelope
@@ -13,6 +13,8 @@ from shared.contracts.intake import (
     LeadUnmerged,
     LeadUpdated,
     MessageReceived,
+    NumberOptedIn,
+    NumberOptedOut,
     PatientErased,
 )
 from shared.contracts.scheduling import (
@@ -61,6 +63,16 @@ async def on_consent_given(uow: UnitOfWork, event: ConsentGiven, _at: Envelope) 
 @consumes(ConsentRevoked)
 async def on_consent_revoked(uow: UnitOfWork, event: ConsentRevoked, at: Envelope) -> None:
     await people.revoke(uow, event, at)
+
+
+@consumes(NumberOptedOut)
+async def on_number_opted_out(uow: UnitOfWork, event: NumberOptedOut, _at: Envelope) -> None:
+    await escorts.opt_out(uow, event)
+
+
+@consumes(NumberOptedIn)
+async def on_number_opted_in(uow: UnitOfWork, event: NumberOptedIn, _at: Envelope) -> None:
+    await escorts.opt_in(uow, event)
 
 
 @consumes(PatientErased)

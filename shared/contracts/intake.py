@@ -165,6 +165,32 @@ class ConsentRevoked(PatientEvent):
     """The door by which they took it back."""
 
 
+class NumberOptedOut(Event):
+    """A number wants no texts, whoever's it is: also one that belongs to no patient. Said again, it stays so."""
+
+    number_id: UUID
+    """The number, for good: the same as long as the clinic's look-up key is."""
+    phone_hash: Hash
+    """Its keyed hash, hexadecimal, by which the clinic's services know it; without the clinic's key it says nothing."""
+
+    @property
+    def subject(self) -> UUID:
+        return self.number_id
+
+
+class NumberOptedIn(Event):
+    """A number that wanted no texts wrote START: it may be texted again."""
+
+    number_id: UUID
+    """The number, as in NumberOptedOut."""
+    phone_hash: Hash
+    """Its keyed hash, as in NumberOptedOut."""
+
+    @property
+    def subject(self) -> UUID:
+        return self.number_id
+
+
 class ExternalBookingReceived(PatientEvent):
     """An appointment was booked, moved or cancelled in another system; the whole of it as it stands there now.
 

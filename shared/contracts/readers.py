@@ -44,6 +44,8 @@ READS: dict[Reader, tuple[type[Event], ...]] = {
         intake.LeadClosed,
         intake.ConsentGiven,
         intake.ConsentRevoked,
+        intake.NumberOptedOut,
+        intake.NumberOptedIn,
         intake.MessageReceived,
         assessment.AlternativeRecommended,
         assessment.MoreInformationRequested,

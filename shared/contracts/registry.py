@@ -15,6 +15,8 @@ EVENTS: dict[Source, tuple[type[Event], ...]] = {
         intake.MessageReceived,
         intake.ConsentGiven,
         intake.ConsentRevoked,
+        intake.NumberOptedOut,
+        intake.NumberOptedIn,
         intake.ExternalBookingReceived,
         intake.ExternalBusyChanged,
         intake.PatientErased,

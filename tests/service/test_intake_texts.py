@@ -61,6 +61,20 @@ async def test_stop_of_a_stranger_is_kept_and_makes_no_patient(intake):
     assert await intake.patient_of(number(4)) is None
 
 
+async def test_every_service_hears_of_a_strangers_stop_by_the_numbers_keyed_hash(intake):
+    hashed = intake.running.service.lookup.hash("phone", number(34))
+    for words in ("STOP", "stop", "START", "START"):
+        await intake.text(words, number(34))
+    found = await intake.rows(
+        "select type, subject, sequence, body from event_log where type like '%NumberOpted%' order by id"
+    )
+    said = [row for row in found if hashed.hex() in row["body"]]
+    assert [row["type"].split(".")[2] for row in said] == ["NumberOptedOut", "NumberOptedOut", "NumberOptedIn"]
+    assert len({row["subject"] for row in said}) == 1
+    assert [row["sequence"] for row in said] == [1, 2, 3]
+    assert not any(number(34) in row["body"] for row in found)
+
+
 async def test_a_stop_stands_when_the_stranger_becomes_a_patient_later(intake):
     await intake.text("Unsubscribe", number(5))
     patient = (await intake.lead(phone=number(5), consent_sms=True)).json()["patient_id"]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.intake.domain.contact import Details, Unusable, Wrong
 from services.intake.handlers.newcomers import ANSWER_LEAD
-from services.intake.handlers.numbers import heed_stop, moved_to, stands_still
+from services.intake.handlers.numbers import heed_stop, moved_to, opt_out, stands_still
 from services.intake.handlers.sealed import lead_updated, open_details, seal_details
 from services.intake.repository import arrivals, consents, doors, merges, patients, vagaro
 from services.intake.repository.arrivals import Points
@@ -127,7 +127,7 @@ async def stop(uow: UnitOfWork, patient_id: UUID, kind: ConsentKind) -> None:
     for one in (patient.id, *(merged.patient_id for merged in await merges.merged_into(uow.conn, patient.id))):
         phone = (await _own_details(uow, one)).phone
         if kind is ConsentKind.SMS and phone is not None:
-            await consents.opt_out(uow.conn, uow.lookup.hash("phone", phone), uow.now)
+            await opt_out(uow, uow.lookup.hash("phone", phone))
         await consents.revoke_consent(uow.conn, one, kind, Channel.API, uow.now)
         uow.publish(ConsentRevoked(patient_id=one, kind=kind, channel=Channel.API))
         if kind is ConsentKind.SMS:

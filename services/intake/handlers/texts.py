@@ -6,7 +6,7 @@ from uuid import UUID
 from services.intake.domain.contact import Contact
 from services.intake.domain.keywords import Meaning, recognise
 from services.intake.domain.text import Text
-from services.intake.handlers import kept, leads
+from services.intake.handlers import kept, leads, numbers
 from services.intake.handlers.newcomers import FRONT_DESK, Newcomer, welcome
 from services.intake.handlers.people import OPT_OUT_DOUBT
 from services.intake.handlers.sealed import open_details
@@ -60,9 +60,9 @@ async def _keep_cancel(uow: UnitOfWork, text: Text) -> None:
 
 async def _heed(uow: UnitOfWork, meaning: Meaning, phone: bytes) -> None:
     if meaning.keyword == "stop":
-        await consents.opt_out(uow.conn, phone, uow.now)
+        await numbers.opt_out(uow, phone)
     elif meaning.keyword == "start":
-        await consents.opt_in(uow.conn, phone, uow.now)
+        await numbers.opt_in(uow, phone)
 
 
 async def _from_stranger(uow: UnitOfWork, patient_id: UUID, text: Text, meaning: Meaning, contact: Contact) -> None:

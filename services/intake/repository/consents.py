@@ -86,9 +86,9 @@ async def opt_out(conn: asyncpg.Connection, phone: bytes, now: datetime) -> None
     await conn.execute(OPT_OUT, phone, now)
 
 
-async def opt_in(conn: asyncpg.Connection, phone: bytes, now: datetime) -> None:
-    """The number may be texted again."""
-    await conn.execute(OPT_IN, phone, now)
+async def opt_in(conn: asyncpg.Connection, phone: bytes, now: datetime) -> bool:
+    """The number may be texted again; False where it always could."""
+    return bool(await conn.execute(OPT_IN, phone, now) == "UPDATE 1")
 
 
 async def is_opted_out(conn: asyncpg.Connection, phone: bytes) -> bool:

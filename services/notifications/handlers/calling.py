@@ -5,10 +5,13 @@ from uuid import UUID
 from services.notifications.handlers.aftercare import NEXT_DAY
 from services.notifications.handlers.reaching import TO_ESCORT
 from services.notifications.repository import messages, visits
-from services.notifications.rows import MessageRow, Patient
+from services.notifications.rows import MessageRow, Patient, VisitRow
 from shared.clinic.messages import TEXTS
 from shared.tasks import raise_task
 from shared.uow import UnitOfWork
+
+HELP = "transport-help"
+NO_TEXTS = "Who is to take them home takes no texts from us. Please ask the patient whether the ride stands."
 
 
 async def call_unheard(uow: UnitOfWork, patient: Patient, row: MessageRow) -> None:
@@ -37,3 +40,23 @@ async def call_instead(
         detail=f"Please call and tell them ({kind.replace('_', ' ')}): {why}.",
         appointment_id=visit_id,
     )
+
+
+async def call_about_ride(uow: UnitOfWork, visit: VisitRow, detail: str) -> None:
+    """What nobody knows of the way home, the patient is asked by a person. Settled as soon as the ride is."""
+    await raise_task(
+        uow,
+        kind=HELP,
+        subject=visit.patient_id,
+        occurrence=asking(visit),
+        role="front_desk",
+        patient_id=visit.patient_id,
+        deadline=min(visit.starts_at, uow.clinic.answer_due(uow.now)),
+        detail=detail,
+        appointment_id=visit.id,
+    )
+
+
+def asking(visit: VisitRow) -> str:
+    """One asking: another time, or another person, is asked anew."""
+    return f"{visit.id}:{visit.revision}:{visit.escort_round}"

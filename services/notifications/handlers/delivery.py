@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State, may_move, takes_no_texts
 from services.notifications.handlers.aftercare import LASTS, NEXT_DAY
-from services.notifications.handlers.calling import call_instead, call_unheard
+from services.notifications.handlers.calling import NO_TEXTS, call_about_ride, call_instead, call_unheard
 from services.notifications.handlers.people import opt_out
 from services.notifications.handlers.reaching import (
     AFTER,
@@ -21,7 +21,7 @@ from services.notifications.handlers.reaching import (
 )
 from services.notifications.handlers.saying import TIMER, let_down, named_visits, recipient_of, too_late, waking
 from services.notifications.rendering import Facts, email, sms
-from services.notifications.repository import messages, outbound, visits
+from services.notifications.repository import messages, outbound, people, visits
 from services.notifications.rows import MessageRow, Patient, VisitRow
 from services.notifications.settings import Settings
 from shared.contracts.notifications import MessageFailed, MessageSent
@@ -75,8 +75,10 @@ async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
 
     One that may have gone is only not sent again.
     """
+    if row.kind == TO_ESCORT:
+        return await _escort_stopped(uow, row, unsure=unsure)
     reason = untexted(await reached_as(uow, await seen(uow, row.patient_id)))
-    if row.channel != "sms" or reason is None or row.kind in ("opt_out", TO_ESCORT):
+    if row.channel != "sms" or reason is None or row.kind == "opt_out":
         return False
     if unsure:
         await outbound.overtake(uow.conn, row.id, reason)
@@ -86,6 +88,28 @@ async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
     for one in (row, *await _rows(uow, inside)):
         await call_unheard(uow, await seen(uow, one.patient_id), one)
     return True
+
+
+async def _escort_stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
+    """That number wrote STOP since it was released, or proved to take no texts."""
+    number = await _number(uow, row)
+    if unsure or number is None or not await people.takes_no_texts(uow.conn, number):
+        return False
+    await _ask_patient_instead(uow, row)
+    return True
+
+
+async def _ask_patient_instead(uow: UnitOfWork, row: MessageRow) -> None:
+    await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
+    for visit in await visits.some(uow.conn, row.visits):
+        await call_about_ride(uow, visit, NO_TEXTS)
+
+
+async def _number(uow: UnitOfWork, row: MessageRow) -> bytes | None:
+    """The keyed hash of where it goes."""
+    if row.recipient is None:
+        return None
+    return uow.lookup.hash("phone", (await uow.keys.box(row.patient_id)).open(row.recipient))
 
 
 async def useless(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
@@ -223,7 +247,9 @@ async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:
     if row is None:
         return
     if row.kind == TO_ESCORT:
-        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
+        if (number := await _number(uow, row)) is not None:
+            await people.mark_stopped(uow.conn, number, uow.now)
+        await _ask_patient_instead(uow, row)
         return
     patient = await known(uow, row.patient_id)
     target: Patient = await reached_as(uow, patient)

@@ -1,16 +1,18 @@
 """Who takes a patient home has a word of their own, over a link of their own.
 
 The promise: nobody is texted whose number the patient did not give for that; a link is good for the one who was named
-last, and says nothing about health.
+last, and says nothing about health. A number that wrote STOP is texted for no visit: the patient is asked instead.
 """
 
 from datetime import datetime, timedelta
 
 from services.notifications.domain.quiet import Window, arrives
-from services.notifications.handlers.reaching import ESCORT, TO_ESCORT
-from services.notifications.handlers.saying import phone_mark, schedule
-from services.notifications.repository import messages, visits
+from services.notifications.handlers.calling import NO_TEXTS, call_about_ride
+from services.notifications.handlers.reaching import ESCORT, TO_ESCORT, mark_of, phone_mark
+from services.notifications.handlers.saying import schedule
+from services.notifications.repository import messages, people, visits
 from services.notifications.rows import MessageRow, VisitRow
+from shared.contracts.intake import NumberOptedIn, NumberOptedOut
 from shared.http import links
 from shared.ids import new_id
 from shared.uow import UnitOfWork
@@ -52,6 +54,25 @@ async def ask_again(uow: UnitOfWork, visit: VisitRow) -> None:
     if visit.escort_phone:
         phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
         await _text(uow, visit, visit.escort_round, phone)
+
+
+async def opt_out(uow: UnitOfWork, event: NumberOptedOut) -> None:
+    """Whoever is to take somebody home from this number gets no text any more. It may be no mere wish for quiet: the
+    number may be wrong, or they never agreed to come. A person asks the patient.
+    """
+    number = bytes.fromhex(event.phone_hash)
+    await people.mark_stopped(uow.conn, number, uow.now)
+    for visit in await visits.escorted_from(uow.conn, mark_of(number), uow.now):
+        if visit.escort_phone is None:
+            continue
+        phone = (await uow.keys.box(visit.patient_id)).open(visit.escort_phone)
+        if uow.lookup.hash("phone", phone) == number:
+            await call_about_ride(uow, visit, NO_TEXTS)
+
+
+async def opt_in(uow: UnitOfWork, event: NumberOptedIn) -> None:
+    """The number may be texted again, from the next ride on."""
+    await people.mark_resumed(uow.conn, bytes.fromhex(event.phone_hash))
 
 
 async def _text(uow: UnitOfWork, visit: VisitRow, round_: int, phone: str) -> None:

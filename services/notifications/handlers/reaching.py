@@ -88,3 +88,13 @@ def window_of(clinic: Clinic, target: Patient) -> Window:
 def language_of(clinic: Clinic, target: Patient) -> str:
     """The person's language, or the clinic's first."""
     return target.language if target.language in clinic.messages.words else clinic.languages[0]
+
+
+def phone_mark(uow: UnitOfWork, phone: str) -> str:
+    """Tells one number from another without naming it."""
+    return mark_of(uow.lookup.hash("phone", phone))
+
+
+def mark_of(number: bytes) -> str:
+    """The mark of a number's keyed hash: the end of what is said to an escort."""
+    return number.hex()[:8]

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
-from services.notifications.handlers.calling import call_instead, call_unheard
+from services.notifications.handlers.calling import NO_TEXTS, call_about_ride, call_instead, call_unheard
 from services.notifications.handlers.reaching import (
     TO_ESCORT,
     UNDELIVERABLE,
     channels,
     known,
+    phone_mark,
     reached_as,
     untexted,
     window_of,
@@ -197,14 +198,10 @@ async def _to_escort(uow: UnitOfWork, row: MessageRow) -> None:
         return
     if await people.takes_no_texts(uow.conn, uow.lookup.hash("phone", phone)):
         await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        await call_about_ride(uow, visit, NO_TEXTS)
         return
     assert visit.escort_phone is not None
     await _go(uow, row, visit.escort_phone)
-
-
-def phone_mark(uow: UnitOfWork, phone: str) -> str:
-    """Tells one number from another without naming it."""
-    return uow.lookup.hash("phone", phone).hex()[:8]
 
 
 async def _go(uow: UnitOfWork, row: MessageRow, recipient: str) -> None:

@@ -1,10 +1,11 @@
 """The way home: confirmed by the patient, an escort or the staff, or missing at the cut-off."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 from services.notifications.handlers import escorts
+from services.notifications.handlers.calling import HELP, asking, call_about_ride
 from services.notifications.handlers.planning import CUT_OFF, occurrence, replan
 from services.notifications.handlers.reaching import known
 from services.notifications.handlers.saying import Say, say
@@ -20,7 +21,7 @@ By = Literal["patient", "escort", "staff"]
 LONGEST_NAME = 120
 URGENT = timedelta(hours=24)
 """A ride that falls away this near to the visit is told at any hour."""
-MISSING, HELP, DECLINED = "transport-missing", "transport-help", "escort-declined"
+MISSING, DECLINED = "transport-missing", "escort-declined"
 TASKS = (MISSING, HELP, DECLINED)
 
 
@@ -86,7 +87,7 @@ async def decline(uow: UnitOfWork, visit: VisitRow) -> None:
         patient,
         Say(
             kind="escort_declined",
-            occurrence=_round(after),
+            occurrence=asking(after),
             visit_id=visit.id,
             visits=(visit.id,),
             exempt=after.starts_at - uow.now < URGENT,
@@ -145,8 +146,7 @@ async def nobody_yet(uow: UnitOfWork, visit: VisitRow) -> None:
         current = await _fell_through(uow, patient, current)
         await visits.set_escort_said(uow.conn, visit.id, None)
         await replan(uow, patient, current)
-    detail = "They have nobody yet who takes them home. Please call and help."
-    await _raise(uow, current, HELP, detail, by=uow.clinic.answer_due(uow.now))
+    await call_about_ride(uow, current, "They have nobody yet who takes them home. Please call and help.")
 
 
 async def _fell_through(uow: UnitOfWork, patient: Patient, visit: VisitRow) -> VisitRow:
@@ -195,20 +195,15 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
     )
 
 
-async def _raise(uow: UnitOfWork, visit: VisitRow, kind: str, detail: str, by: datetime | None = None) -> None:
+async def _raise(uow: UnitOfWork, visit: VisitRow, kind: str, detail: str) -> None:
     await raise_task(
         uow,
         kind=kind,
         subject=visit.patient_id,
-        occurrence=_round(visit),
+        occurrence=asking(visit),
         role="front_desk",
         patient_id=visit.patient_id,
-        deadline=min(visit.starts_at, by) if by else visit.starts_at,
+        deadline=visit.starts_at,
         detail=detail,
         appointment_id=visit.id,
     )
-
-
-def _round(visit: VisitRow) -> str:
-    """One asking: another time, or another person, is asked anew."""
-    return f"{visit.id}:{visit.revision}:{visit.escort_round}"

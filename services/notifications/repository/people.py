@@ -24,8 +24,11 @@ LOCK = _ALL + " where p.id = $1 for no key update of p"
 WITH_PHONE = "select id from patients where phone_hash = $1 and erased_at is null"
 TAKES_NO_TEXTS = """
 select exists (select from patients where phone_hash = $1 and sms_out)
+    or exists (select from stopped_numbers where phone_hash = $1)
     or exists (select from unreachable_numbers where phone_hash = $1)
 """
+MARK_STOPPED = "insert into stopped_numbers (phone_hash, since) values ($1, $2) on conflict do nothing"
+MARK_RESUMED = "delete from stopped_numbers where phone_hash = $1"
 MARK_UNREACHABLE = """
 insert into unreachable_numbers (phone_hash, reason, since) values ($1, $2, $3) on conflict do nothing
 """
@@ -102,6 +105,16 @@ async def with_phone(conn: asyncpg.Connection, phone_hash: bytes) -> list[UUID]:
 async def takes_no_texts(conn: asyncpg.Connection, phone_hash: bytes) -> bool:
     """Whether somebody said STOP on this phone, or a carrier said that it takes none."""
     return bool(await conn.fetchval(TAKES_NO_TEXTS, phone_hash))
+
+
+async def mark_stopped(conn: asyncpg.Connection, phone_hash: bytes, at: datetime) -> None:
+    """This phone wrote STOP."""
+    await conn.execute(MARK_STOPPED, phone_hash, at)
+
+
+async def mark_resumed(conn: asyncpg.Connection, phone_hash: bytes) -> None:
+    """It wrote START."""
+    await conn.execute(MARK_RESUMED, phone_hash)
 
 
 async def mark_unreachable(conn: asyncpg.Connection, phone_hash: bytes, reason: str, at: datetime) -> None:

@@ -54,6 +54,15 @@ update visits set transport = 'missing', escort = null, escort_link = null, esco
        escort_round = escort_round + 1
  where id = $1
 """
+# Ahead, and somebody was or is to be texted about its ride on a number with this mark.
+ESCORTED_FROM = (
+    _ALL  # noqa: S608 - constants of this module
+    + """
+ where state = 'ahead' and ends_at > $2
+   and id in (select visit_id from messages where kind = 'escort_invite' and right(occurrence, 8) = $1)
+ order by starts_at
+"""
+)
 ANSWER = """
 insert into preparation (visit_id, item, ok, answered_at) values ($1, $2, $3, $4)
 on conflict (visit_id, item) do update set ok = excluded.ok, answered_at = excluded.answered_at
@@ -173,6 +182,11 @@ async def unanswer(conn: asyncpg.Connection, visit_id: UUID) -> None:
 async def name_escort(conn: asyncpg.Connection, visit_id: UUID, round_: int, link: str, phone: str | None) -> None:
     """Who takes them home has a link (sealed), and perhaps a phone (sealed); they have not answered yet."""
     await conn.execute(NAME_ESCORT, visit_id, round_, link, phone)
+
+
+async def escorted_from(conn: asyncpg.Connection, mark: str, now: datetime) -> list[VisitRow]:
+    """Visits ahead for whose ride a number with this mark was asked; whoever asks compares the number itself."""
+    return [_visit(row) for row in await conn.fetch(ESCORTED_FROM, mark, now)]
 
 
 async def set_escort_phone(conn: asyncpg.Connection, visit_id: UUID, phone: str) -> None:
