@@ -43,7 +43,8 @@ SEALS = "select id, digest, entries from audit_seals order by id"
 # Row by row: joined, all that was ever audited may be read for each of its seals.
 SEALED = """
 select a.id, a.at::text as at, a.actor, a.action, a.what, a.subject::text as subject, a.detail::text as detail
-  from audit_sealed s cross join lateral (select * from audit a where a.id = s.audit_id limit 1) a
+  from audit_sealed s
+ cross join lateral (select id, at, actor, action, what, subject, detail from audit where id = s.audit_id limit 1) a
  where s.seal_id = $1 order by a.id
 """
 # What is older than the sealer's window and has no seal was not there when its turn came.

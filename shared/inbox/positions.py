@@ -54,7 +54,8 @@ GAPS = """
 select source, subject, missing from (
     select p.source, p.subject, coalesce(max(i.sequence), 0) + 1 as missing, min(p.sequence) as first
       from parked p
-      left join lateral (select * from inbox i where (i.source, i.subject) = (p.source, p.subject) limit 1) i on true
+      left join lateral (select sequence from inbox
+                          where (inbox.source, inbox.subject) = (p.source, p.subject) limit 1) i on true
      where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence > coalesce(i.sequence, 0)
      group by p.source, p.subject) waits
  where first > missing
@@ -68,7 +69,8 @@ select source, subject, missing from (
 OVERDUE = """
 select p.subject
   from parked p
-  left join lateral (select * from inbox i where (i.source, i.subject) = (p.source, p.subject) limit 1) i on true
+  left join lateral (select sequence from inbox
+                      where (inbox.source, inbox.subject) = (p.source, p.subject) limit 1) i on true
  where p.parked_at < clock_timestamp() - interval '5 seconds' and p.sequence <= coalesce(i.sequence, 0) + 1
    and not exists (select from dead_letters d
                     where d.resolved_at is null

@@ -109,7 +109,7 @@ with recursive merged (id) as (
     select absorbed_id from aliases where patient_id = $1
     union
     select a.absorbed_id
-      from merged m cross join lateral (select * from aliases a where a.patient_id = m.id offset 0) a
+      from merged m cross join lateral (select absorbed_id from aliases where patient_id = m.id offset 0) a
 )
 select c.id, c.patient_id from safety_concerns c join merged m on m.id = c.patient_id
  where c.cleared_at is null and c.kind = (select kind from safety_concerns where id = $2)

@@ -65,7 +65,8 @@ on conflict (kind, hash) do update set patient_id = excluded.patient_id where co
 """
 OWNERS = """
 select c.kind, c.patient_id from unnest($1::text[], $2::bytea[]) as p (kind, hash)
- cross join lateral (select * from contact_points c where c.kind = p.kind and c.hash = p.hash limit 1) c
+ cross join lateral (select kind, patient_id from contact_points o
+                      where o.kind = p.kind and o.hash = p.hash limit 1) c
 """
 DROP_POINTS = "delete from contact_points where patient_id = $1"
 # Those that came with a merge stay: they are somebody's own again when the two are taken apart.

@@ -56,12 +56,12 @@ update visits set transport = 'missing', escort = null, escort_link = null, esco
 """
 # Ahead, and somebody was or is to be texted about its ride on a number with this mark.
 ESCORTED_FROM = (
-    _ALL  # noqa: S608 - constants of this module
-    + """
- where state = 'ahead' and ends_at > $2
-   and id in (select visit_id from messages where kind = 'escort_invite' and right(occurrence, 8) = $1)
- order by starts_at
-"""
+    """
+select found.* from (
+    select distinct visit_id from messages where kind = 'escort_invite' and right(occurrence, 8) = $1
+) as p (wanted) cross join lateral ("""  # noqa: S608 - constants of this module
+    + _ALL
+    + " where id = p.wanted and state = 'ahead' and ends_at > $2 offset 0) found order by starts_at"
 )
 ANSWER = """
 insert into preparation (visit_id, item, ok, answered_at) values ($1, $2, $3, $4)

@@ -28,7 +28,8 @@ _ALL = """
 select b.busy_id, b.resource, lower(b.during) as starts_at, upper(b.during) as ends_at, b.noted_by,
        array(select distinct a.appointment_id
                from bookings k
-              cross join lateral (select * from appointments a where a.appointment_id = k.appointment_id limit 1) a
+              cross join lateral (select appointment_id, state, ends_at from appointments
+                                   where appointments.appointment_id = k.appointment_id limit 1) a
               where k.resource = b.resource and k.during && b.during and a.state in ('booked', 'held')
                 and a.ends_at > $1
               order by a.appointment_id) as in_the_way

@@ -105,14 +105,16 @@ with recursive up as (
     select p.patient_id, p.merged_into from patients p where p.patient_id = $1
     union
     select p.patient_id, p.merged_into
-      from up cross join lateral (select * from patients p where p.patient_id = up.merged_into limit 1) p
+      from up cross join lateral (
+           select patient_id, merged_into from patients m where m.patient_id = up.merged_into limit 1) p
 ), down as (
     select $1::uuid as patient_id
     union
     select patient_id from up
     union
     select p.patient_id
-      from down d cross join lateral (select * from patients p where p.merged_into = d.patient_id offset 0) p
+      from down d cross join lateral (
+           select patient_id from patients m where m.merged_into = d.patient_id offset 0) p
 )
 select patient_id from down order by patient_id
 """
