@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -313,7 +314,7 @@ async def test_a_lozenge_s_consent_says_compounded_and_other_words_are_not_signe
 async def test_who_was_elsewhere_comes_back_in_one_action(clinic: Clinic):
     patient = await clinic.patient()
     about = await clinic.assessed(patient)
-    day = (clinic.assessment.service.clock.now()).date().replace(year=2027).isoformat()
+    day = (clinic.assessment.service.clock.now() + timedelta(days=60)).date().isoformat()
     other = {"action": "alternative", "alternative": "emdr", "reason": "first", "referral": "Dr Who",
              "follow_up_on": day}  # fmt: skip
     await clinic.decide(patient, about | other)

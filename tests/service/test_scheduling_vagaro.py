@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,8 +14,6 @@ from tests.support.scheduling import Calendar
 from tests.support.waiting import eventually
 from tests.support.world import World
 
-START = datetime(2027, 2, 3, 17, 0, tzinfo=UTC)
-"""A Wednesday morning at the clinic."""
 OSEI = "U7kq2w=="
 NUMBERS = itertools.count(1)
 MINE = "appointments where patient_id = $1 and booked_by = 'external' and state = $2"
@@ -27,16 +25,18 @@ class Vagaro:
 
     intake: Intake
     calendar: Calendar
+    start: datetime
+    """A morning at the clinic; it is open then a day before, and one and two weeks later too."""
 
     async def customer(self) -> tuple[str, UUID]:
-        """Somebody who has booked there at `START` minus a day; Vagaro's id of them, and ours."""
+        """Somebody who has booked there at `start` minus a day; Vagaro's id of them, and ours."""
         name, number = uuid4().hex[:10], f"801557{next(NUMBERS):04d}"
         payload = {
             "customerId": f"c/{name}", "businessIds": ["b1"], "customerFirstName": "Rosa",
             "customerLastName": "Delgado", "mobilePhone": number, "email": f"{name}@example.com",
         }  # fmt: skip
         await self.say("customer", "created", payload)
-        await self.appointment(f"first/{name}", f"c/{name}", START - timedelta(days=1, hours=next(NUMBERS) % 3))
+        await self.appointment(f"first/{name}", f"c/{name}", self.start - timedelta(days=1, hours=next(NUMBERS) % 3))
         return f"c/{name}", await self._known(f"+1{number}")
 
     async def _known(self, phone: str) -> UUID:
@@ -77,30 +77,32 @@ def _stamp(at: datetime) -> str:
 @pytest.fixture(scope="module")
 async def vagaro(world: World) -> AsyncIterator[Vagaro]:
     async with world.start("scheduling") as scheduling, world.start("intake") as intake:
-        yield Vagaro(await Intake.of(intake, world), Calendar(world, scheduling, {}))
+        calendar = Calendar(world, scheduling, {})
+        day = calendar.weekday(40, and_after=(-1, 7, 8, 14))
+        yield Vagaro(await Intake.of(intake, world), calendar, datetime.combine(day, time(17), UTC))
 
 
 async def test_a_booking_there_is_a_consultation_here_and_follows_it(vagaro: Vagaro) -> None:
     customer, patient = await vagaro.customer()
     booking = f"a/{uuid4().hex[:8]}"
-    await vagaro.appointment(booking, customer, START)
+    await vagaro.appointment(booking, customer, vagaro.start)
     await eventually(lambda: vagaro.calendar.count(MINE, patient, "booked"), equals=2)
     log = [body for name, body in await vagaro.calendar.log(patient) if name == "ConsultationScheduled"]
     assert {(body["booked_by"], body["provider_id"], body["mode"]) for body in log} == {
         ("external", "osei", "in_person")
     }
-    await vagaro.appointment(booking, customer, START + timedelta(hours=3), action="updated")
+    await vagaro.appointment(booking, customer, vagaro.start + timedelta(hours=3), action="updated")
     moved = ["ConsultationScheduled", "ConsultationScheduled", "AppointmentRescheduled"]
     await eventually(lambda: vagaro.calendar.names(patient), equals=moved)
-    await vagaro.appointment(booking, customer, START + timedelta(hours=3), "Cancel", action="updated")
+    await vagaro.appointment(booking, customer, vagaro.start + timedelta(hours=3), "Cancel", action="updated")
     await eventually(lambda: vagaro.calendar.count(MINE, patient, "cancelled"), equals=1)
     assert (await vagaro.calendar.log(patient))[-1][1]["reason"] == "external"
     taken = "bookings where resource = 'person:osei' and during && tstzrange($1, $2)"
-    assert await vagaro.calendar.count(taken, START + timedelta(hours=3), START + timedelta(hours=4)) == 0
+    assert await vagaro.calendar.count(taken, vagaro.start + timedelta(hours=3), vagaro.start + timedelta(hours=4)) == 0
 
 
 async def test_what_does_not_fit_is_adopted_and_becomes_a_task(vagaro: Vagaro) -> None:
-    at = START + timedelta(days=7)
+    at = vagaro.start + timedelta(days=7)
     (one, first), (other, second) = await vagaro.customer(), await vagaro.customer()
     await vagaro.appointment(f"a/{uuid4().hex[:8]}", one, at)
     await eventually(lambda: vagaro.calendar.count(MINE, first, "booked"), equals=2)
@@ -115,7 +117,7 @@ async def test_what_does_not_fit_is_adopted_and_becomes_a_task(vagaro: Vagaro) -
 
 
 async def test_personal_time_there_is_not_offered_here(vagaro: Vagaro) -> None:
-    at = START + timedelta(days=14)
+    at = vagaro.start + timedelta(days=14)
     query = {"mode": "video", "provider": "osei", "from": at.date().isoformat(), "days": 1}
 
     async def offered() -> bool:
@@ -130,7 +132,7 @@ async def test_personal_time_there_is_not_offered_here(vagaro: Vagaro) -> None:
 
 
 async def test_a_request_waits_for_a_yes(vagaro: Vagaro) -> None:
-    at = START + timedelta(days=8)
+    at = vagaro.start + timedelta(days=8)
     customer, patient = await vagaro.customer()
     booking = f"a/{uuid4().hex[:8]}"
     asked = "tasks where subject = $1 and kind = 'external-request' and closed_at is null"

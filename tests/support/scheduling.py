@@ -1,9 +1,9 @@
 """What scheduling's tests share: producers of other services' events, and short words for what staff do."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -94,6 +94,19 @@ class Calendar:
         answer = await self.get("/api/v1/offers", **({"from": tomorrow.isoformat()} | query))
         found: list[dict[str, Any]] = answer["offers"]
         return found
+
+    def weekday(self, ahead: int, and_after: Sequence[int] = ()) -> date:
+        """The first day, from so many days on, at which everybody is there, and so many days after it too."""
+        first = self.now.astimezone(self.clinic.tz).date() + timedelta(days=ahead)
+        hours = self.clinic.hours
+        return next(
+            day
+            for day in (first + timedelta(days=more) for more in range(60))
+            if all(
+                one.weekday() < 5 and hours.closed_because(one) is None
+                for one in (day, *(day + timedelta(days=after) for after in and_after))
+            )
+        )
 
     async def get(self, path: str, person: str = "dana", **query: Any) -> dict[str, Any]:
         answer = await self.scheduling.http.get(path, params=query, headers=self.scheduling.as_staff(person))
