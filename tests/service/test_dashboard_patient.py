@@ -200,7 +200,7 @@ async def test_who_was_known_before_there_were_hashes_is_found_after_an_upgrade(
 async def _finds(browser: httpx.AsyncClient, text: str, words: str) -> bool:
     answer = await browser.post("/patients", data={"q": text}, follow_redirects=True)
     assert answer.status_code == 200, answer.text
-    assert text.replace(" ", "+") not in str(answer.url)
+    assert text.replace(" ", "+") not in answer.url.query.decode()  # its port may be any number
     return words in answer.text
 
 

@@ -158,21 +158,11 @@ async def test_no_plan_is_said_with_its_reason_and_becomes_a_task(calendar: Cale
     assert (await calendar.post(f"/api/v1/approvals/{approval}/plan")).status_code == 404
 
 
-async def some_that_can_move(calendar: Calendar, sessions: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """One of these that has another time between its neighbours, and that time: on some days they stand too close."""
-    for one in sessions:
-        day = one["starts_at"][:10]
-        for offer in await calendar.offers(kind="session", appointment_id=one["id"], days=7, **{"from": day}):
-            if offer["starts_at"] != one["starts_at"]:
-                return one, offer["starts_at"]
-    raise AssertionError("none of them can be moved")
-
-
 async def test_a_session_moves_alone_and_keeps_its_distance(calendar: Calendar) -> None:
     """Complaint 3: a reschedule moves what must move, and is checked against its neighbours."""
     patient = await calendar.patient()
     sessions = await calendar.course(patient)
-    middle, free = await some_that_can_move(calendar, sessions[1:-1])
+    middle, free = await calendar.some_that_can_move(sessions[1:-1])
     before = middle["session"]["number"] - 1
     close = datetime.fromisoformat(sessions[before - 1]["starts_at"]) + timedelta(hours=24)
     refused = await calendar.change(

@@ -1,7 +1,7 @@
 """What scheduling's tests share: producers of other services' events, and short words for what staff do."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -107,6 +107,15 @@ class Calendar:
                 for one in (day, *(day + timedelta(days=after) for after in and_after))
             )
         )
+
+    async def some_that_can_move(self, sessions: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+        """One of these that has another time between its neighbours, and that time: some stand as close as they may."""
+        for one in sessions:
+            day = one["starts_at"][:10]
+            for offer in await self.offers(kind="session", appointment_id=one["id"], days=7, **{"from": day}):
+                if offer["starts_at"] != one["starts_at"]:
+                    return one, offer["starts_at"]
+        raise AssertionError("none of them can be moved")
 
     async def get(self, path: str, person: str = "dana", **query: Any) -> dict[str, Any]:
         answer = await self.scheduling.http.get(path, params=query, headers=self.scheduling.as_staff(person))
