@@ -100,7 +100,8 @@ async def ate_before(p: Patient) -> str:
 
 async def revoked(p: Patient) -> str:
     """What ends an approval, ends it when it is written down."""
-    await _begins(p, 11, 11, "My sister was helped by you.", "1992-07-08")
+    # An hour after who has no ride: of two that are planned at once, either may get the earlier time.
+    await _begins(p, 11, 12, "My sister was helped by you.", "1992-07-08")
     await p.until(p.stage.at(*MONDAY))
     p.tell("calls: she is pregnant; the front desk writes it down")
     history = {"born": "1992-07-08", "conditions": [{"code": "CI_PREGNANCY"}]}

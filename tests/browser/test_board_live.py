@@ -45,20 +45,20 @@ async def test_what_comes_is_taken_in_once_however_much_came_before(window, cast
         "window.taken = []; document.addEventListener('htmx:sseBeforeMessage', (it) => window.taken.push(it.detail))"
     )
     for name in ("Nora Lane", "Omar Lane", "Pia Lane", "Quinn Lane"):
-        await cast.caller(name, "Is there a time?", minutes=90)
+        await cast.caller(name, "Is there a time?", minutes=900)
         await page.locator(".card", has_text=name).wait_for()
     taken, different = await page.evaluate("[window.taken.length, new Set(window.taken).size]")
     assert taken == different >= 4
 
 
 async def test_a_patients_page_asks_once_for_each_change(window, cast):
-    patient = await cast.caller("Rita Moss", "Hello", minutes=30)
+    patient = await cast.caller("Rita Moss", "Hello", minutes=900)
     await eventually(lambda: patient in window.desk.running.service.state.live.people)
     page = await window.open(f"/patients/{patient}")
     asked = []
     page.on("request", lambda sent: asked.append(urlsplit(sent.url).path))
     for number in range(4):
-        await cast.task("intake", patient, "listen-voicemail", f"Message {number}", minutes=50)
+        await cast.task("intake", patient, "listen-voicemail", f"Message {number}", minutes=900)
         await page.locator(".tasks", has_text=f"Message {number}").wait_for()
     assert 1 <= asked.count(f"/patients/{patient}/parts") <= 4
 
