@@ -1,5 +1,6 @@
 """What no message will tell, a person tells: calls instead of messages."""
 
+from datetime import datetime
 from uuid import UUID
 
 from services.notifications.handlers.aftercare import NEXT_DAY
@@ -44,14 +45,19 @@ async def call_instead(
 
 async def call_about_ride(uow: UnitOfWork, visit: VisitRow, detail: str) -> None:
     """What nobody knows of the way home, the patient is asked by a person. Settled as soon as the ride is."""
+    await raise_about_ride(uow, visit, HELP, detail, min(visit.starts_at, uow.clinic.answer_due(uow.now)))
+
+
+async def raise_about_ride(uow: UnitOfWork, visit: VisitRow, kind: str, detail: str, deadline: datetime) -> None:
+    """A task about the way home, once for each asking."""
     await raise_task(
         uow,
-        kind=HELP,
+        kind=kind,
         subject=visit.patient_id,
         occurrence=asking(visit),
         role="front_desk",
         patient_id=visit.patient_id,
-        deadline=min(visit.starts_at, uow.clinic.answer_due(uow.now)),
+        deadline=deadline,
         detail=detail,
         appointment_id=visit.id,
     )

@@ -92,7 +92,7 @@ async def stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
 
 async def _escort_stopped(uow: UnitOfWork, row: MessageRow, *, unsure: bool) -> bool:
     """That number wrote STOP since it was released, or proved to take no texts."""
-    number = await _number(uow, row)
+    number = await number_of(uow, row)
     if unsure or number is None or not await people.takes_no_texts(uow.conn, number):
         return False
     await _ask_patient_instead(uow, row)
@@ -105,8 +105,8 @@ async def _ask_patient_instead(uow: UnitOfWork, row: MessageRow) -> None:
         await call_about_ride(uow, visit, NO_TEXTS)
 
 
-async def _number(uow: UnitOfWork, row: MessageRow) -> bytes | None:
-    """The keyed hash of where it goes."""
+async def number_of(uow: UnitOfWork, row: MessageRow) -> bytes | None:
+    """The keyed hash of the number to which a text goes, or went; none before it is released."""
     if row.recipient is None:
         return None
     return uow.lookup.hash("phone", (await uow.keys.box(row.patient_id)).open(row.recipient))
@@ -247,7 +247,7 @@ async def refused_by_stop(uow: UnitOfWork, message_id: UUID) -> None:
     if row is None:
         return
     if row.kind == TO_ESCORT:
-        if (number := await _number(uow, row)) is not None:
+        if (number := await number_of(uow, row)) is not None:
             await people.mark_stopped(uow.conn, number, uow.now)
         await _ask_patient_instead(uow, row)
         return

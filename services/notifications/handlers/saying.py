@@ -8,6 +8,7 @@ from services.notifications.domain.delivery import State
 from services.notifications.domain.quiet import Window, arrives
 from services.notifications.handlers.calling import NO_TEXTS, call_about_ride, call_instead, call_unheard
 from services.notifications.handlers.reaching import (
+    OPTED_OUT,
     TO_ESCORT,
     UNDELIVERABLE,
     channels,
@@ -197,7 +198,7 @@ async def _to_escort(uow: UnitOfWork, row: MessageRow) -> None:
         await messages.stop(uow.conn, row.id, to=State.WITHDRAWN, reason="nothing_left")
         return
     if await people.takes_no_texts(uow.conn, uow.lookup.hash("phone", phone)):
-        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason="opted_out")
+        await messages.stop(uow.conn, row.id, to=State.SUPPRESSED, reason=OPTED_OUT)
         await call_about_ride(uow, visit, NO_TEXTS)
         return
     assert visit.escort_phone is not None

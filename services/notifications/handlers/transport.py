@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from services.notifications.handlers import escorts
-from services.notifications.handlers.calling import HELP, asking, call_about_ride
+from services.notifications.handlers.calling import HELP, asking, call_about_ride, raise_about_ride
 from services.notifications.handlers.planning import CUT_OFF, occurrence, replan
 from services.notifications.handlers.reaching import known
 from services.notifications.handlers.saying import Say, say
@@ -13,7 +13,7 @@ from services.notifications.repository import questions, visits
 from services.notifications.rows import Patient, VisitRow
 from shared.contracts.notifications import TransportConfirmed, TransportMissing
 from shared.security.sealing import Box
-from shared.tasks import close_tasks, raise_task
+from shared.tasks import close_tasks
 from shared.timers import Timer, cancel_timers
 from shared.uow import UnitOfWork
 
@@ -80,7 +80,8 @@ async def decline(uow: UnitOfWork, visit: VisitRow) -> None:
     if current is None or not expected(current, visit.escort_round, uow):
         return
     after = await _fell_through(uow, patient, current)
-    await _raise(uow, after, DECLINED, "Who was to take them home can't. The session is held: please call.")
+    detail = "Who was to take them home can't. The session is held: please call."
+    await raise_about_ride(uow, after, DECLINED, detail, after.starts_at)
     await replan(uow, patient, after)
     await say(
         uow,
@@ -177,9 +178,8 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
             patient_id=patient.id, appointment_id=visit.id, starts_at=visit.starts_at, cut_off_at=timer.due_at
         )
     )
-    await _raise(
-        uow, visit, MISSING, "Nobody is known who takes them home. The session is held until somebody is: please call."
-    )
+    detail = "Nobody is known who takes them home. The session is held until somebody is: please call."
+    await raise_about_ride(uow, visit, MISSING, detail, visit.starts_at)
     await say(
         uow,
         patient,
@@ -192,18 +192,4 @@ async def call_missing(uow: UnitOfWork, timer: Timer) -> None:
             asks="transport",
             until=visit.starts_at,
         ),
-    )
-
-
-async def _raise(uow: UnitOfWork, visit: VisitRow, kind: str, detail: str) -> None:
-    await raise_task(
-        uow,
-        kind=kind,
-        subject=visit.patient_id,
-        occurrence=asking(visit),
-        role="front_desk",
-        patient_id=visit.patient_id,
-        deadline=visit.starts_at,
-        detail=detail,
-        appointment_id=visit.id,
     )

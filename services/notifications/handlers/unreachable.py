@@ -19,11 +19,11 @@ from shared.uow import UnitOfWork
 async def failed(uow: UnitOfWork, message_id: UUID, reason: str, *, vendor_id: str | None = None) -> None:
     """A message did not arrive; where its number takes no texts at all, no more are sent there."""
     row = await messages.find(uow.conn, message_id)
-    if row is None or row.channel != "sms" or row.recipient is None or not takes_no_texts(reason):
+    # To where it went, which need not be their number any more.
+    number = await delivery.number_of(uow, row) if row is not None and row.channel == "sms" else None
+    if number is None or not takes_no_texts(reason):
         await delivery.note(uow, message_id, State.FAILED, vendor_id=vendor_id, reason=reason)
         return
-    # To where it went, which need not be their number any more.
-    number = uow.lookup.hash("phone", (await uow.keys.box(row.patient_id)).open(row.recipient))
     # Patients before messages, as whoever plans for them locks them.
     theirs = [await known(uow, patient_id) for patient_id in sorted(await people.with_phone(uow.conn, number))]
     if not await delivery.note(uow, message_id, State.FAILED, vendor_id=vendor_id, reason=reason):
