@@ -5,9 +5,7 @@ from uuid import UUID
 import pytest
 
 from services.notifications.adapters.port import Outgoing, Receipt, Refused
-from services.notifications.handlers import transport
 from services.notifications.jobs import deliver_due
-from services.notifications.repository import visits
 from shared.contracts.intake import NumberOptedIn, NumberOptedOut
 from shared.ids import new_id
 from tests.support.notifications import NOON, NUMBERS, Desk, desk
@@ -31,15 +29,8 @@ async def with_escort(at_desk: Desk, phone: str) -> tuple[UUID, UUID]:
     """A patient whose session somebody is to take them home from: (patient, visit)."""
     patient = await at_desk.lead()
     [session] = await at_desk.course(patient, NOON.replace(day=15), sessions=1)
-    await name(at_desk, session.appointment_id, phone)
+    await at_desk.name_escort(session.appointment_id, phone=phone)
     return patient, session.appointment_id
-
-
-async def name(at_desk: Desk, visit_id: UUID, phone: str, escort: str = "Karin") -> None:
-    async with at_desk.service.transaction(actor="patient") as uow:
-        visit = await visits.find(uow.conn, visit_id)
-        assert visit is not None
-        await transport.confirm(uow, visit, escort=escort, by="patient", phone=phone)
 
 
 async def says(at_desk: Desk, event: type[NumberOptedOut | NumberOptedIn], phone: str, number: UUID) -> None:
@@ -69,7 +60,7 @@ async def test_a_stop_after_the_text_becomes_a_question_to_the_patient_until_the
     await says(at_desk, NumberOptedOut, escort, new_id())
     assert HELP in await at_desk.tasks(patient)
     assert HELP not in await at_desk.tasks(other)
-    await name(at_desk, visit, f"+1801558{next(NUMBERS)}", escort="Ana")
+    await at_desk.name_escort(visit, "Ana", f"+1801558{next(NUMBERS)}")
     assert HELP not in await at_desk.tasks(patient), "another person settles it"
 
 

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.notifications.adapters.port import Outgoing, Receipt, Refused
-from services.notifications.handlers import transport
-from services.notifications.repository import people, visits
+from services.notifications.repository import people
 from shared.contracts.intake import ConsentKind, LeadMerged, LeadUpdated, PatientErased
 from shared.tasks import open_tasks
 from tests.support.notifications import NOON, NUMBERS, Desk, desk
@@ -147,10 +146,7 @@ async def test_an_escorts_landline_is_tried_once(at_desk, landline):
     for _ in range(2):
         patient = await at_desk.lead(consents=(ConsentKind.SMS,))
         [session] = await at_desk.course(patient, FIRST, sessions=1)
-        async with at_desk.service.transaction(actor="patient") as uow:
-            visit = await visits.find(uow.conn, session.appointment_id)
-            assert visit is not None
-            await transport.confirm(uow, visit, escort="Karin", by="patient", phone=landline)
+        await at_desk.name_escort(session.appointment_id, phone=landline)
         await at_desk.deliver()
     assert texts.tried.count(landline) == 1
 

@@ -237,10 +237,7 @@ async def test_at_another_hour_of_its_day_the_ride_is_asked_again_and_missing_at
     """Scheduling asks for the ride of the new hour: nobody may stand at a closed door who was never asked for it."""
     patient = await at_desk.lead()
     [booked] = await at_desk.course(patient, FIRST, sessions=1)
-    async with at_desk.service.transaction(actor="patient") as uow:
-        visit = await visits.find(uow.conn, booked.appointment_id)
-        assert visit is not None
-        await transport.confirm(uow, visit, escort="Karin", by="patient")
+    await at_desk.name_escort(booked.appointment_id)
     await at_desk.move(booked, FIRST + 2 * HOUR)
     await at_desk.until(FIRST - 3 * DAY + 2 * HOUR)
     assert "Who takes you home" in dict(await at_desk.said(patient))["escort"]
@@ -255,11 +252,10 @@ async def test_at_another_hour_of_its_day_the_ride_is_asked_again_and_missing_at
 async def test_nobody_after_all_takes_the_ride_back_and_holds_the_session(at_desk):
     patient = await at_desk.lead()
     [booked] = await at_desk.course(patient, FIRST, sessions=1)
+    await at_desk.name_escort(booked.appointment_id)
     async with at_desk.service.transaction(actor="patient") as uow:
         visit = await visits.find(uow.conn, booked.appointment_id)
         assert visit is not None
-        await transport.confirm(uow, visit, escort="Karin", by="patient")
-    async with at_desk.service.transaction(actor="patient") as uow:
         await transport.nobody_yet(uow, visit)
     assert await ride(at_desk, booked) != "confirmed"
     assert "TransportMissing" in await at_desk.events(patient)

@@ -5,8 +5,6 @@ from uuid import UUID
 
 import pytest
 
-from services.notifications.handlers import transport
-from services.notifications.repository import visits
 from shared.contracts.intake import Channel, ConsentKind, ConsentRevoked
 from shared.contracts.scheduling import SessionCompleted
 from shared.ids import new_id
@@ -99,10 +97,7 @@ async def test_their_stop_is_not_the_escorts(at_desk):
     at_desk.clock.move(10 * HOUR)
     patient = await at_desk.lead()
     [session] = await at_desk.course(patient, FIRST, sessions=1)
-    async with at_desk.service.transaction(actor="patient") as uow:
-        visit = await visits.find(uow.conn, session.appointment_id)
-        assert visit is not None
-        await transport.confirm(uow, visit, escort="Karin", by="patient", phone="+18015554777")
+    await at_desk.name_escort(session.appointment_id, phone="+18015554777")
     await stop(at_desk, patient)
     await at_desk.until(NOON + DAY)
     assert len(await at_desk.outside.texts("+18015554777")) == 1

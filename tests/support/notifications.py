@@ -10,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from services.notifications.consumers import consumes
+from services.notifications.handlers import transport
 from services.notifications.jobs import Senders, deliver_due, senders, timers
+from services.notifications.repository import visits
 from services.notifications.settings import Settings
 from shared.clock import FixedClock
 from shared.contracts.assessment import Route
@@ -141,6 +143,13 @@ class Desk:
                     starts_at=starts_at or one.starts_at, reason="approval-revoked",
                 )
             )  # fmt: skip
+
+    async def name_escort(self, visit_id: UUID, escort: str = "Karin", phone: str | None = None) -> None:
+        """The patient names who takes them home, and with a number how we reach them."""
+        async with self.service.transaction(actor="patient") as uow:
+            visit = await visits.find(uow.conn, visit_id)
+            assert visit is not None
+            await transport.confirm(uow, visit, escort=escort, by="patient", phone=phone)
 
     async def deliver(self) -> None:
         """Turn the delivery loop until nothing may go."""
