@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
-from shared.contracts.assessment import TreatmentConsentSigned
+from shared.contracts.assessment import SafetyConcernRaised, TreatmentConsentSigned
 from shared.contracts.notifications import TransportConfirmed
 from shared.ids import new_id
 from tests.support.browser import PHONE, picture, violations
@@ -129,3 +129,28 @@ async def test_a_patient_books_on_a_phone(window, calendar, chromium, locale, sc
         await sound(window, page, f"booking-link-booked-{locale[:2]}")
     assert await calendar.count("appointments where patient_id = $1", patient) == 1
     await context.close()
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+async def test_what_keeps_a_patient_from_a_session_is_told_soundly(window, calendar, desk, phone):
+    """An older text at the door of a session, and a safety concern on the page where one would be booked."""
+    where = "phone" if phone else "desk"
+    patient = await calendar.patient()
+    concern = SafetyConcernRaised(
+        patient_id=patient, concern_id=new_id(), kind="CRISIS_SI", level="high", raised_at=calendar.now
+    )
+    booked = (await calendar.course(patient))[0]["id"]
+    older = TreatmentConsentSigned(
+        patient_id=patient, consent_id=new_id(), route="im", text_hash=HASH, language="en", text_version="2019-01",
+        signed_at=calendar.now,
+    )  # fmt: skip
+    await calendar.say("assessment", older, concern)
+    await calendar.approve(patient, sessions=2)
+    await eventually(lambda: calendar.count("courses where reasons = '{concern-open}' and patient_id = $1", patient))
+    await eventually(lambda: patient in desk.running.service.state.live.people)
+    page = await window.open(f"/patients/{patient}/session/{booked}", "tran", phone=phone)
+    await expect(page.locator("#session")).to_contain_text("They agreed to an older text: ask again.")
+    await sound(window, page, f"session-older-{where}")
+    page = await window.open(f"/patients/{patient}/book", "dana", phone=phone)
+    await expect(page.locator("main")).to_contain_text("No session is booked now")
+    await sound(window, page, f"book-danger-{where}")
